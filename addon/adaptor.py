@@ -1,0 +1,325 @@
+"""The mitmproxy addon: options, hooks, and which flows. The only module that imports mitmproxy.
+
+The tap lets every chunk through as it is: it appends the chunk to the journal and returns the same object,
+whatever happens. All else is the recorder's, in a process of its own.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from mitmproxy import command, ctx, exceptions, http
+from mitmproxy.addonmanager import Loader
+
+from addon.archive import inflight_folder, prepare
+from addon.endpoints import INTERCEPTED, Endpoint, classify
+from addon.errors import ArchiveError
+from addon.journal import Journal, now
+from addon.recorder_process import RecorderProcess
+
+MAX_RETURNED_BYTES = 8 * 1024 * 1024
+"""How much of a streamed body is given back to the flow at its end, for `-w`, HAR export and content views."""
+
+DRAIN_SECONDS = 30.0
+"""How long the end of mitmdump waits for the recorder to store what it has."""
+
+_RECORD_BYTES = 256 * 1024
+_CHOICES = {"chatgpt_raw": ("keep", "drop"), "chatgpt_temporary_chats": ("keep", "skip")}
+
+logger = logging.getLogger(__name__)
+
+Chunks = bytes | Iterable[bytes]
+
+
+class _Tap:
+    """The stream callable of one response. Never raises, never changes what passes."""
+
+    def __init__(self, capture: "ChatGPTCapture", stream: int, then: Callable[[bytes], Chunks] | None) -> None:
+        self.stream = stream
+        self.seen = 0
+        self.body: list[bytes] | None = []
+        self._capture = capture
+        self._then = then
+
+    def __call__(self, chunk: bytes) -> Chunks:
+        try:
+            if chunk:
+                self._capture.received(self, chunk)
+        except Exception:
+            self._capture.failures += 1
+        # A callable that was there before us still decides what the client gets.
+        return chunk if self._then is None else self._then(chunk)
+
+    def keep(self, chunk: bytes) -> None:
+        """Remember the body for the flow, up to a limit."""
+        self.seen += len(chunk)
+        if self.body is not None:
+            self.body.append(chunk)
+            if self.seen > MAX_RETURNED_BYTES:
+                self.body = None
+
+
+class ChatGPTCapture:
+    """Captures ChatGPT conversations into SQLite while they stream."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._database = Path()
+        self._journal: Journal | None = None
+        self._recorder: RecorderProcess | None = None
+        self._taps: dict[str, _Tap] = {}
+        self._counters: dict[str, int] = {}
+        self._leaving = False
+        self._retry_due = False
+
+    # -- options and life ------------------------------------------------------------------------------------------
+
+    def load(self, loader: Loader) -> None:
+        """Declare the options. All are `str`: a typed option given a bad value would disable the addon silently."""
+        loader.add_option(
+            "chatgpt_db", str, "chatgpt.db", "The SQLite database that ChatGPT conversations are captured into."
+        )
+        loader.add_option(
+            "chatgpt_raw",
+            str,
+            "keep",
+            "Whether the raw body of each captured exchange is kept, redacted: keep or drop.",
+        )
+        loader.add_option(
+            "chatgpt_temporary_chats",
+            str,
+            "keep",
+            "Whether chats that the page calls temporary are captured: keep or skip.",
+        )
+
+    def configure(self, updated: set[str]) -> None:
+        """Check the options; a wrong one stops mitmdump with one line."""
+        for name, choices in _CHOICES.items():
+            value = getattr(ctx.options, name)
+            if name in updated and value not in choices:
+                self._refuse(f"{name}={value!r} is not possible: choose {' or '.join(choices)}")
+        if "chatgpt_db" in updated:
+            if not ctx.options.chatgpt_db:
+                self._refuse("chatgpt_db is empty: name a file")
+            if self._journal is not None and _path(ctx.options.chatgpt_db) != self._database:
+                self._refuse("chatgpt_db cannot change while capturing: restart with the other file")
+
+    def running(self) -> None:
+        """Open the archive's files and start the recorder."""
+        if self._journal is not None:
+            return
+        self._database = _path(ctx.options.chatgpt_db)
+        try:
+            prepare(self._database)
+        except ArchiveError as error:
+            logger.error("ChatGPT Capture: %s", error)
+            return
+        writer = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._journal = Journal(inflight_folder(self._database), writer)
+        self._recorder = RecorderProcess(self._database, writer, self._report)
+        self._recorder.start()
+        if not ctx.options.allow_hosts and not ctx.options.ignore_hosts:
+            # Everything else passes through with its own certificate, undecrypted.
+            ctx.options.update(allow_hosts=list(INTERCEPTED))  # type: ignore[no-untyped-call]
+        logger.info("ChatGPT Capture: capturing chatgpt.com into %s", self._database)
+
+    def done(self) -> None:
+        """At the end of mitmproxy: wait until all is stored. When only the script goes, open streams finish first."""
+        self._leaving = True
+        if not ctx.master.should_exit.is_set():
+            self._leave_when_finished()
+            return
+        for flow_id in list(self._taps):
+            self._close(flow_id, "shutdown")
+        if self._recorder is None or self._journal is None:
+            return
+        self._journal.retry()
+        if not self._recorder.stop(DRAIN_SECONDS):
+            logger.warning("ChatGPT Capture: not everything is stored yet; the next start completes it.")
+        logger.info("ChatGPT Capture: %s", self.stats())
+
+    @command.command("chatgpt.stats")  # type: ignore[untyped-decorator]
+    def stats(self) -> str:
+        """What has been captured since the start, in one line."""
+        count = self._counters.get
+        lost = self._journal.lost_chunks if self._journal else 0
+        parts = [
+            f"{count('streams', 0)} answers and {count('messages', 0)} messages captured into {self._database.name}",
+            f"{len(self._taps)} in progress",
+            f"{count('events_unrecognised', 0)} unrecognised events",
+            f"{count('errors', 0) + self.failures} errors",
+        ]
+        if lost:
+            parts.append(f"{lost} CHUNKS LOST")
+        return ", ".join(parts)
+
+    # -- traffic ---------------------------------------------------------------------------------------------------
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Tap the event streams of ChatGPT."""
+        endpoint = self._endpoint(flow)
+        if endpoint is None or not endpoint.streamed or not flow.live or flow.response is None:
+            return
+        stream = self._open(flow, endpoint, now())
+        if stream is not None:
+            earlier = flow.response.stream
+            self._taps[flow.id] = _Tap(self, stream, earlier if callable(earlier) else None)
+            flow.response.stream = self._taps[flow.id]
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """A clean end; or a body that arrived whole: a saved flow, or one that another addon replaced."""
+        tap = self._taps.get(flow.id)
+        if tap is None:
+            endpoint = self._endpoint(flow)
+            if endpoint is not None:
+                self._whole(flow, endpoint)
+            return
+        content = flow.response.raw_content if flow.response else None
+        if not tap.seen and content:
+            self._append(tap.stream, content, now())
+        elif flow.response is not None and content is None and tap.body is not None:
+            flow.response.data.content = b"".join(tap.body)
+        self._close(flow.id, "end" if tap.seen or content is not None or flow.live else "unseen")
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """A cut: the client or the server went away."""
+        if flow.id in self._taps:
+            self._close(flow.id, "cut", flow.error.msg if flow.error else "")
+
+    def received(self, tap: _Tap, chunk: bytes) -> None:
+        """What a tap saw. The one thing done for each chunk."""
+        if self._journal is not None and self._recorder is not None:
+            self._journal.append(tap.stream, chunk, now())
+            self._recorder.wake()
+            tap.keep(chunk)
+            if self._journal.waiting_bytes and not self._retry_due:
+                self._retry_later()
+
+    def _endpoint(self, flow: http.HTTPFlow) -> Endpoint | None:
+        if self._journal is None or self._leaving or flow.response is None:
+            return None
+        content_type = flow.response.headers.get("content-type", "")
+        return classify(flow.request.method, _host(flow), flow.request.path, content_type)
+
+    def _whole(self, flow: http.HTTPFlow, endpoint: Endpoint) -> None:
+        response = flow.response
+        if response is None:
+            return
+        began = _microseconds(response.timestamp_start)
+        stream = self._open(flow, endpoint, began)
+        if stream is not None:
+            self._append(stream, response.raw_content or b"", began)
+            self._end(stream, "end", "", max(began, _microseconds(response.timestamp_end)))
+
+    # -- the journal -----------------------------------------------------------------------------------------------
+
+    def _open(self, flow: http.HTTPFlow, endpoint: Endpoint, at: int) -> int | None:
+        """Begin a stream; None when the journal cannot take it, which costs the capture and nothing else."""
+        if self._journal is None or flow.response is None:
+            return None
+        started = _microseconds(flow.request.timestamp_start)
+        opening = {
+            "stream_id": flow.id,
+            "source": "live" if flow.live else "flow-file",
+            "kind": endpoint.kind,
+            "streamed": endpoint.streamed,
+            "host": _host(flow),
+            "path": flow.request.path.partition("?")[0],
+            "method": flow.request.method,
+            "started_at": started or at,
+            "http_version": flow.request.http_version,
+            "status_code": flow.response.status_code,
+            "content_type": flow.response.headers.get("content-type"),
+            "content_encoding": flow.response.headers.get("content-encoding", ""),
+            "request_encoding": flow.request.headers.get("content-encoding", ""),
+            "keep_raw": ctx.options.chatgpt_raw == "keep",
+            "keep_temporary": ctx.options.chatgpt_temporary_chats == "keep",
+        }
+        try:
+            return self._journal.open(orjson.dumps(opening), flow.request.raw_content or b"", started or at)
+        except OSError as error:
+            self.failures += 1
+            logger.warning("ChatGPT Capture: an answer passes uncaptured: %s", error)
+            return None
+
+    def _append(self, stream: int, content: bytes, at: int) -> None:
+        if self._journal is not None:
+            for start in range(0, len(content), _RECORD_BYTES):
+                self._journal.append(stream, content[start : start + _RECORD_BYTES], at)
+
+    def _close(self, flow_id: str, reason: str, detail: str = "") -> None:
+        tap = self._taps.pop(flow_id, None)
+        if tap is not None:
+            self._end(tap.stream, reason, detail, now())
+
+    def _end(self, stream: int, reason: str, detail: str, at: int) -> None:
+        if self._journal is not None and self._recorder is not None:
+            self._journal.close(stream, orjson.dumps({"reason": reason, "detail": detail[:200]}), at)
+            self._recorder.wake()
+        if self._leaving:
+            self._leave_when_finished()
+
+    def _leave_when_finished(self) -> None:
+        if not self._taps and self._recorder is not None:
+            self._recorder.let_go()
+
+    def _retry_later(self) -> None:
+        self._retry_due = True
+        ctx.master.event_loop.call_later(0.5, self._retry)
+
+    def _retry(self) -> None:
+        self._retry_due = False
+        if self._journal is not None and self._journal.waiting_bytes:
+            self._journal.retry()
+            if self._recorder is not None:
+                self._recorder.wake()
+            if self._journal.waiting_bytes:
+                self._retry_later()
+
+    # -- what people read ------------------------------------------------------------------------------------------
+
+    def _report(self, report: dict[str, Any]) -> None:
+        self._counters = report.get("counters", self._counters)
+        if "answer" in report:
+            logger.info("ChatGPT Capture: %s", _describe(report["answer"]))
+        for level, key in ((logging.WARNING, "warning"), (logging.ERROR, "error"), (logging.ERROR, "fatal")):
+            if key in report:
+                logger.log(level, "ChatGPT Capture: %s", report[key])
+
+    def _refuse(self, reason: str) -> None:
+        """At the start a logged error ends mitmdump with that line; an exception would print a traceback with it."""
+        if self._journal is not None:
+            raise exceptions.OptionsError(reason)  # type: ignore[no-untyped-call]
+        logger.error("ChatGPT Capture: %s", reason)
+
+
+def _describe(answer: dict[str, Any]) -> str:
+    """One finished exchange in one line, free of control characters."""
+    title = f"“{answer['title']}”" if answer["title"] else "an answer"
+    parts = [title, answer["model"], f"{answer['seconds']:.1f} s", f"{answer['characters']} characters"]
+    if answer["state"] != "complete":
+        parts.append(f"{answer['state']}: {answer['error']}" if answer["error"] else answer["state"])
+    if answer["unrecognised"]:
+        parts.append(f"{answer['unrecognised']} unrecognised events")
+    line = " · ".join(part for part in parts if part)
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def _host(flow: http.HTTPFlow) -> str:
+    """The host the browser really connected to: SNI, else the connection's address. Never the Host header."""
+    if flow.client_conn.sni:
+        return flow.client_conn.sni
+    address = flow.server_conn.address
+    return address[0] if address else flow.request.host
+
+
+def _path(option: str) -> Path:
+    return Path(option).expanduser().absolute()
+
+
+def _microseconds(seconds: float | None) -> int:
+    return round((seconds or 0.0) * 1_000_000)

@@ -1,0 +1,121 @@
+"""What belongs to a message -> rows: assets, citations, image generations, and the call and prompt behind an image."""
+
+import sqlite3
+from dataclasses import dataclass, replace
+
+from addon.images import TOOLS, image_call
+from addon.records import Asset, ImageCall, ImageGeneration, Message
+from addon.rows import columns, timestamp
+
+_ANCESTORS = 50
+"""How far up from an image its call and its prompt are looked for."""
+
+_KEYS = ("conversation_id", "message_id", "part_index")
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Why an image was made: the call it answers and the prompt behind it."""
+
+    call: ImageCall | None = None
+    request_message_id: str | None = None
+    requested_at: str | None = None
+    prompt_message_id: str | None = None
+
+
+def attach(db: sqlite3.Connection, message: Message, number: int) -> None:
+    for asset in message.assets:
+        _asset(db, asset, message, number)
+    if message.citations and not message.live:
+        db.execute("DELETE FROM citations WHERE message_n = ?", (number,))
+        db.executemany(
+            "INSERT INTO citations (message_n, position, url, kind, title, attribution, snippet, published_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (number, i, c.url, c.kind, c.title, c.attribution, c.snippet, timestamp(c.published_at))
+                for i, c in enumerate(message.citations)
+            ],
+        )
+    if message.images:
+        origin = _origin(db, message)
+        for image in message.images:
+            _image(db, image, message, origin)
+
+
+def _asset(db: sqlite3.Connection, asset: Asset, message: Message, number: int) -> None:
+    db.execute(
+        """INSERT INTO assets (id, pointer, kind, origin, name, size_bytes, width, height, variant,
+                               conversation_id, message_id, stream_id)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (id) DO UPDATE SET
+             name = coalesce(name, excluded.name), size_bytes = coalesce(size_bytes, excluded.size_bytes),
+             width = coalesce(width, excluded.width), height = coalesce(height, excluded.height)""",
+        (
+            asset.id,
+            asset.pointer,
+            asset.kind,
+            asset.origin,
+            asset.name,
+            asset.size_bytes,
+            asset.width,
+            asset.height,
+            asset.variant,
+            message.conversation_id,
+            message.id,
+            message.stream_id,
+        ),
+    )
+    db.execute(
+        "INSERT OR IGNORE INTO message_assets (message_n, asset_id, role) VALUES (?, ?, ?)",
+        (number, asset.id, asset.role),
+    )
+
+
+def _origin(db: sqlite3.Connection, message: Message) -> _Origin:
+    """The nearest ancestors of an image's message that are a call to an image tool and a user's message."""
+    origin, parent = _Origin(prompt_message_id=message.prompt_message_id), message.parent_id
+    for _ in range(_ANCESTORS):
+        row = db.execute(
+            "SELECT id, parent_id, role, recipient, text, created_at FROM messages"
+            " WHERE conversation_id IS ? AND id = ?",
+            (message.conversation_id, parent),
+        ).fetchone()
+        if row is None:
+            break
+        if origin.request_message_id is None and row["recipient"] in TOOLS:
+            call = image_call(row["recipient"], row["text"])
+            origin = replace(origin, call=call, request_message_id=row["id"], requested_at=row["created_at"])
+        if row["role"] == "user":
+            return replace(origin, prompt_message_id=row["id"])
+        parent = row["parent_id"]
+    return origin
+
+
+def _image(db: sqlite3.Connection, image: ImageGeneration, message: Message, origin: _Origin) -> None:
+    values = columns(image)
+    if origin.call is not None:
+        values["prompt"] = image.prompt or origin.call.prompt
+        values["size"] = origin.call.size
+        if image.transparent_background is None:
+            values["transparent_background"] = origin.call.transparent_background
+    values |= {
+        "conversation_id": message.conversation_id,
+        "message_id": message.id,
+        "tool": message.author_name,
+        "model_slug": message.model_slug,
+        "request_message_id": origin.request_message_id,
+        "prompt_message_id": origin.prompt_message_id,
+        "requested_at": origin.requested_at,
+        "created_at": timestamp(message.created_at or message.at),
+        "completed_at": timestamp(message.completed_at) if image.status == "complete" else None,
+        "stream_id": message.stream_id,
+    }
+    if image.asset_id is not None:
+        db.execute("INSERT OR IGNORE INTO assets (id, pointer) VALUES (?, ?)", (image.asset_id, image.asset_pointer))
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    updates = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in values if name not in _KEYS)
+    db.execute(
+        f"INSERT INTO image_generations ({names}) VALUES ({marks})"
+        f" ON CONFLICT ({', '.join(_KEYS)}) DO UPDATE SET {updates}",
+        list(values.values()),
+    )

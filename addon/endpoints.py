@@ -1,0 +1,42 @@
+"""Which exchange is which: (method, host, path, media type) -> `Endpoint`, or None for all that is not ours.
+
+Pure functions. Paths are renamed often, the media type never, so an event stream of a ChatGPT host is captured
+from any path, while what holds credentials or telemetry is never looked at.
+"""
+
+import re
+from dataclasses import dataclass
+
+HOSTS = frozenset({"chatgpt.com", "chat.openai.com"})
+"""Hosts whose conversations are captured; matched exactly, never by suffix."""
+
+INTERCEPTED = (r"^(?:[a-z0-9-]+\.)?chatgpt\.com:443$", r"^chat\.openai\.com:443$")
+"""`allow_hosts` patterns of mitmproxy for the connections worth decrypting; anchored, since mitmproxy searches."""
+
+_SEND = re.compile(r"/backend-(?:api|anon|alt)/(?:f/)?conversation")
+_RESUME = re.compile(r"/backend-(?:api|anon|alt)/(?:f/)?conversation/resume")
+_NEVER = re.compile(r"/api/auth|/backend-(?:api|anon|alt)/(?:me|sentinel|accounts)(?:/|$)|/ces/|/cdn-cgi/")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What an exchange is: `kind` as in `streams.kind`; `streamed` when its body is an event stream."""
+
+    kind: str
+    streamed: bool
+
+
+def classify(method: str, host: str, path: str, content_type: str) -> Endpoint | None:
+    """The endpoint of one exchange; `path` may carry a query, `content_type` parameters."""
+    if host.lower().rstrip(".") not in HOSTS:
+        return None
+    path = path.partition("?")[0]
+    if _NEVER.match(path):
+        return None
+    streamed = content_type.partition(";")[0].strip().lower() == "text/event-stream"
+    if _RESUME.fullmatch(path):
+        return Endpoint("resume", streamed)
+    if _SEND.fullmatch(path) and method == "POST":
+        # Also when it is answered by an error, a challenge page or a hand-off in JSON.
+        return Endpoint("turn", streamed)
+    return Endpoint("other", streamed) if streamed else None

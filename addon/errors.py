@@ -1,0 +1,12 @@
+"""The errors that cross a module border; any other exception is a bug."""
+
+
+class StreamError(Exception):
+    """The stream broke a limit or a format we rely on: its capture ends as `error`, the raw bytes are kept.
+
+    The message is one line, carries no payload, and becomes `streams.error`.
+    """
+
+
+class ArchiveError(Exception):
+    """The database file cannot be used; the message is one line that names the file and the reason."""

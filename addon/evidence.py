@@ -1,0 +1,104 @@
+"""The raw body of a stream as it is kept: decoded, redacted, compressed as it grows.
+
+In memory stands at most `_FRAME_BYTES` of plain text per stream; what is older is zstd frames, one after another
+(RFC 8878 3: any decoder reads frames in a row as one).
+"""
+
+import sys
+from array import array
+from collections.abc import Iterable
+
+import orjson
+
+from addon.redaction import redact
+from addon.sse import Event
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_FRAME_BYTES = 256 * 1024
+_LEVEL = 3
+
+
+class Evidence:
+    """Collects one stream's decoded bytes; bytes of an event are kept only once the event is known to be clean."""
+
+    def __init__(self) -> None:
+        self.body_bytes = 0
+        self._pending = bytearray()
+        self._pending_start = 0
+        self._clean: list[bytes] = []
+        self._clean_bytes = 0
+        self._frames: list[bytes] = []
+        self._arrivals = array("q")
+
+    def received(self, piece: bytes) -> None:
+        """Decoded bytes, not yet known to be clean."""
+        self._pending += piece
+
+    def events(self, events: Iterable[tuple[Event, bytes]]) -> None:
+        """Events that `received` bytes completed, each with its data after redaction."""
+        end = self._pending_start
+        for event, data in events:
+            if data is not event.data:
+                self._keep(end)
+                self._add(_rewritten(event, data))
+                self._drop(event.end)
+            end = event.end
+        self._keep(end)
+
+    def arrived(self, microseconds: int) -> None:
+        """Note that the body had grown to its present length so long after the stream began."""
+        if not self._arrivals or self._arrivals[-1] != self.body_bytes:
+            self._arrivals.extend((microseconds, self.body_bytes))
+
+    def close(self) -> tuple[bytes, bytes]:
+        """The compressed body and, as compressed JSON, `[[microseconds, body length], ...]`."""
+        if self._pending:
+            # An event that never ended: it is cut anywhere, so whatever looks like a token goes.
+            self._add(redact(bytes(self._pending), tokens=True))
+            self._pending.clear()
+        self._compress()
+        pairs = [list(pair) for pair in zip(self._arrivals[::2], self._arrivals[1::2], strict=True)]
+        return b"".join(self._frames), compress(orjson.dumps(pairs))
+
+    def _keep(self, end: int) -> None:
+        if end > self._pending_start:
+            self._add(bytes(self._pending[: end - self._pending_start]))
+            self._drop(end)
+
+    def _drop(self, end: int) -> None:
+        del self._pending[: end - self._pending_start]
+        self._pending_start = end
+
+    def _add(self, data: bytes) -> None:
+        self._clean.append(data)
+        self._clean_bytes += len(data)
+        self.body_bytes += len(data)
+        if self._clean_bytes >= _FRAME_BYTES:
+            self._compress()
+
+    def _compress(self) -> None:
+        if self._clean:
+            self._frames.append(compress(b"".join(self._clean)))
+            self._clean.clear()
+            self._clean_bytes = 0
+
+
+def compress(data: bytes) -> bytes:
+    """`data` as one zstd frame."""
+    return zstd.compress(data, _LEVEL)
+
+
+def decompress(frames: bytes) -> bytes:
+    """What `compress` made smaller, any number of frames in a row."""
+    return zstd.decompress(frames)
+
+
+def _rewritten(event: Event, data: bytes) -> bytes:
+    lines = [b"data: " + line for line in data.split(b"\n")]
+    if event.type != "message":
+        lines.insert(0, b"event: " + event.type.encode())
+    return b"\n".join(lines) + b"\n\n"

@@ -1,0 +1,222 @@
+"""The recorder: a process of its own that follows the journal and writes the archive.
+
+    python -m addon.recorder DATABASE WRITER
+
+Standard input is the wake-up pipe: a byte means that there is something to read, its end that the proxy is gone.
+Then the journal is read to its end, stored, and the process ends; so a killed proxy loses nothing, and Ctrl-C,
+which the terminal sends to both, is ignored here. Standard output carries reports, one JSON object a line; the
+terminal is mitmproxy's and is never written to.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from addon import archive
+from addon.capture import Capture, Closing, Opening
+from addon.errors import ArchiveError
+from addon.journal import JournalRecord, Kind, SegmentReader, now, segments
+from addon.records import Record
+from addon.store import Store, StoreBusy
+
+SNAPSHOT_SECONDS = 0.24
+"""How often a growing message is written: readers see it within a quarter of a second, about four times a second."""
+
+RETRY_SECONDS = 0.1
+BATCH_RECORDS = 2000
+
+
+@dataclass(slots=True)
+class _Source:
+    """A segment being read and the captures of its open streams; `dead` when nobody writes it any more."""
+
+    reader: SegmentReader
+    dead: bool
+    captures: dict[int, Capture] = field(default_factory=dict)
+
+
+class Recorder:
+    """Follows the segments of one writer, and those that an earlier one left behind."""
+
+    def __init__(self, store: Store, folder: Path, writer: str) -> None:
+        self.counters = {"streams": 0, "messages": 0, "events_unrecognised": 0, "errors": 0, "retries": 0}
+        self._store = store
+        self._folder = folder
+        self._writer = writer
+        self._sources: dict[Path, _Source] = {}
+        self._batch: list[Record] = []
+        self._written_at: dict[int, float] = {}
+        self._closed: list[Capture] = []
+
+    def run(self) -> None:
+        """Until the proxy is gone and everything is stored."""
+        self._adopt()
+        alive = True
+        while alive:
+            alive = _wait(self._pause())
+            self.step(final=not alive)
+
+    def step(self, *, final: bool = False) -> None:
+        """Read what is new and write what is due; `final` when the writer is gone."""
+        self._discover(dead=final)
+        for source in list(self._sources.values()):
+            for record in source.reader.read():
+                self._guarded(source, record)
+                if len(self._batch) >= BATCH_RECORDS:
+                    self._flush()
+            if source.dead:
+                self._abandon(source)
+        self._snapshots()
+        self._flush()
+        for path, source in list(self._sources.items()):
+            if source.reader.ended and not source.captures:
+                source.reader.remove()
+                del self._sources[path]
+
+    # -- segments --------------------------------------------------------------------------------------------------
+
+    def _discover(self, *, dead: bool) -> None:
+        for path in segments(self._folder):
+            if path.name.startswith(self._writer) and path not in self._sources:
+                self._sources[path] = _Source(SegmentReader.follow(path), dead)
+        if dead:
+            for source in self._sources.values():
+                source.dead = True
+
+    def _adopt(self) -> None:
+        """Take over what a proxy and its recorder, both gone, left behind."""
+        for path in segments(self._folder):
+            if not path.name.startswith(self._writer):
+                reader = SegmentReader.adopt(path)
+                if reader is not None:
+                    self._sources[path] = _Source(reader, dead=True)
+
+    def _abandon(self, source: _Source) -> None:
+        """The writer is gone: what it left open ends here."""
+        for number, capture in list(source.captures.items()):
+            self._close(source, number, capture, Closing("lost"), now())
+        source.reader.ended = True
+
+    # -- captures --------------------------------------------------------------------------------------------------
+
+    def _guarded(self, source: _Source, record: JournalRecord) -> None:
+        try:
+            self._read(source, record)
+        except Exception:
+            # Our bug, met by one record of one stream: the others go on, the raw bytes of this one too.
+            self.counters["errors"] += 1
+            report({"error": traceback.format_exc(limit=-3)})
+
+    def _read(self, source: _Source, record: JournalRecord) -> None:
+        if record.kind == Kind.OPEN:
+            opening, _, request = record.payload.partition(b"\n")
+            capture = source.captures[record.stream] = Capture(Opening.from_bytes(opening), request)
+            self._batch += capture.begin()
+        elif record.stream in source.captures:
+            capture = source.captures[record.stream]
+            if record.kind == Kind.CHUNK:
+                self._batch += capture.feed(record.payload, record.at)
+            else:
+                self._close(source, record.stream, capture, Closing(**orjson.loads(record.payload)), record.at)
+
+    def _close(self, source: _Source, number: int, capture: Capture, closing: Closing, at: int) -> None:
+        del source.captures[number]
+        self._written_at.pop(id(capture), None)
+        self._batch += capture.close(closing, at)
+        self._closed.append(capture)
+
+    def _captures(self) -> Iterator[Capture]:
+        for source in self._sources.values():
+            yield from source.captures.values()
+
+    def _snapshots(self) -> None:
+        moment = time.monotonic()
+        for capture in self._captures():
+            if capture.changed and moment - self._written_at.get(id(capture), 0.0) >= SNAPSHOT_SECONDS:
+                self._written_at[id(capture)] = moment
+                self._batch += capture.snapshot()
+
+    def _pause(self) -> float | None:
+        """Seconds until a growing message is due, None when there is none."""
+        due = [self._written_at.get(id(capture), 0.0) for capture in self._captures() if capture.changed]
+        return max(0.0, min(due) + SNAPSHOT_SECONDS - time.monotonic()) if due else None
+
+    # -- the database ----------------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Write the batch, for as long as it takes; the journal holds what comes meanwhile."""
+        if not self._batch:
+            return
+        attempts = 0
+        while True:
+            try:
+                self._store.write(self._batch)
+                break
+            except StoreBusy as error:
+                attempts += 1
+                self.counters["retries"] += 1
+                if attempts in (10, 100) or attempts % 1000 == 0:
+                    report({"warning": f"the database cannot be written yet ({error}); trying again"})
+                time.sleep(RETRY_SECONDS)
+        self._batch.clear()
+        closed, self._closed = self._closed, []
+        for capture in closed:
+            self._report(capture)
+
+    def _report(self, capture: Capture) -> None:
+        if capture.skipped:
+            return
+        summary = capture.summary()
+        self.counters["streams"] += 1
+        self.counters["messages"] += capture.message_count
+        self.counters["events_unrecognised"] += summary.unrecognised
+        self.counters["errors"] += self._store.take_failures()
+        report({"answer": asdict(summary), "counters": self.counters})
+
+
+def report(line: dict[str, Any]) -> None:
+    """Tell the proxy; when it is gone, nobody."""
+    try:
+        os.write(sys.stdout.fileno(), orjson.dumps(line) + b"\n")
+    except OSError:
+        return
+
+
+def _wait(seconds: float | None) -> bool:
+    """Wait for a wake-up or the time to pass; False at the pipe's end."""
+    readable, _, _ = select.select([sys.stdin], [], [], seconds)
+    return not readable or bool(os.read(sys.stdin.fileno(), 4096))
+
+
+def main() -> int:
+    """Run until the proxy is gone; 1 when the archive cannot be opened."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.umask(0o077)
+    database, writer = Path(sys.argv[1]), sys.argv[2]
+    while True:
+        try:
+            store = Store.open(database)
+            break
+        except StoreBusy:
+            time.sleep(RETRY_SECONDS)
+        except ArchiveError as error:
+            report({"fatal": str(error)})
+            return 1
+    report({"ready": os.getpid()})
+    Recorder(store, archive.inflight_folder(database), writer).run()
+    store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""What crosses from the core to the store: plain values, one class per table.
+
+Times are integers, microseconds since the epoch in UTC; None means unknown. `at` orders observations: within one
+stream it rises with every event, so an older reading of the same thing never overwrites a newer one.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file behind a pointer. `id` is the service's, with `#` for composite ids."""
+
+    id: str
+    pointer: str
+    role: str  # output, input, attachment, mask
+    kind: str  # image, audio, file
+    origin: str  # generated, uploaded, tool
+    name: str | None = None
+    size_bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    variant: str = "original"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A source a message names."""
+
+    url: str
+    kind: str
+    title: str | None = None
+    attribution: str | None = None
+    snippet: str | None = None
+    published_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGeneration:
+    """One generated image, or one that is awaited or failed; `prompt` is the tool's own, None when it says none."""
+
+    part_index: int
+    status: str  # pending, preview, complete, failed
+    asset_id: str | None = None
+    asset_pointer: str | None = None
+    gen_id: str | None = None
+    parent_gen_id: str | None = None
+    edit_op: str | None = None
+    prompt: str | None = None
+    seed: int | None = None
+    width: int | None = None
+    height: int | None = None
+    size_bytes: int | None = None
+    fovea: int | None = None
+    orientation: str | None = None
+    transparent_background: bool | None = None
+    title: str | None = None
+    serialization_title: str | None = None
+    task_id: str | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCall:
+    """The arguments with which a message calls an image tool."""
+
+    prompt: str | None
+    size: str | None
+    transparent_background: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One state of one node. `content` and `metadata` are JSON text; `conversation_id` is None until it is named."""
+
+    id: str
+    conversation_id: str | None
+    stream_id: str
+    source: str
+    at: int
+    live: bool
+    parent_id: str | None = None
+    role: str | None = None
+    author_name: str | None = None
+    recipient: str | None = None
+    channel: str | None = None
+    content_type: str | None = None
+    text: str | None = None
+    content: str | None = None
+    status: str | None = None
+    end_turn: bool | None = None
+    weight: float | None = None
+    visible: bool = True
+    model_slug: str | None = None
+    requested_model: str | None = None
+    finish_type: str | None = None
+    turn_exchange_id: str | None = None
+    request_id: str | None = None
+    reasoning_seconds: float | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    first_token_at: int | None = None
+    completed_at: int | None = None
+    metadata: str | None = None
+    moderated: bool = False
+    damaged: bool = False
+    prompt_message_id: str | None = None
+    assets: tuple[Asset, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    images: tuple[ImageGeneration, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the service says that nothing more comes."""
+        return self.status not in (None, "in_progress")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What one exchange says about its conversation; None where it says nothing."""
+
+    id: str
+    source: str
+    at: int
+    title: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    current_node: str | None = None
+    default_model_slug: str | None = None
+    gizmo_id: str | None = None
+    conversation_origin: str | None = None
+    is_temporary: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TypedEvent:
+    """A typed or an unrecognised event; `position` counts the stream's events from 0, `data` is JSON text."""
+
+    stream_id: str
+    position: int
+    received_at: int
+    type: str
+    recognised: bool
+    data: str
+    conversation_id: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One captured exchange as far as it is known; written again whenever more is."""
+
+    id: str
+    source: str
+    kind: str
+    host: str
+    path: str
+    method: str
+    started_at: int
+    http_version: str | None = None
+    status_code: int | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    conversation_id: str | None = None
+    request_message_id: str | None = None
+    turn_exchange_id: str | None = None
+    requested_model: str | None = None
+    action: str | None = None
+    encoding: str | None = None
+    state: str = "streaming"
+    error: str | None = None
+    first_event_at: int | None = None
+    first_token_at: int | None = None
+    ended_at: int | None = None
+    event_count: int = 0
+    unrecognised_count: int = 0
+    wire_bytes: int = 0
+    body_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBody:
+    """The raw evidence of a stream, redacted, zstd-compressed; `wire` only when it could not be decoded."""
+
+    stream_id: str
+    body: bytes | None
+    arrivals: bytes | None
+    wire: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """The JSON that a request sent, redacted, zstd-compressed."""
+
+    stream_id: str
+    body: bytes
+
+
+Record = Message | Conversation | TypedEvent | Stream | StreamBody | RequestBody

@@ -1,0 +1,40 @@
+"""Values as SQLite holds them, and the statements that every table shares. Parameters only, never text in SQL."""
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+
+def timestamp(microseconds: int | None) -> str | None:
+    """Microseconds since the epoch as UTC ISO 8601 text: `2026-11-23T05:45:54.123456Z`."""
+    if microseconds is None:
+        return None
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"
+
+
+def columns(record: Any) -> dict[str, Any]:
+    """A record's fields by column name, times as text."""
+    return {
+        name: timestamp(getattr(record, name)) if name.endswith("_at") else getattr(record, name)
+        for name in record.__slots__
+    }
+
+
+def upsert(db: sqlite3.Connection, table: str, key: str, values: dict[str, Any]) -> None:
+    """Write a row whole; `table`, `key` and the names of `values` are ours, never the wire's."""
+    updates = ", ".join(f"{name} = excluded.{name}" for name in values if name != key)
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    db.execute(
+        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {updates}",
+        list(values.values()),
+    )
+
+
+def ensure_conversation(db: sqlite3.Connection, identity: str | None, source: str, at: int) -> None:
+    """Make the row that others refer to, before anything is known about the conversation."""
+    if identity is not None:
+        db.execute(
+            "INSERT OR IGNORE INTO conversations (id, source, first_seen_at, last_seen_at) VALUES (?, ?, ?, ?)",
+            (identity, source, timestamp(at), timestamp(at)),
+        )

@@ -1,0 +1,115 @@
+"""The event stream format (WHATWG HTML 9.2): decoded bytes in, events out.
+
+Sans-I/O. An event is returned as soon as the line end of its blank line is there, wherever the chunks are cut.
+Each byte is looked at once, and what is held back is bounded by `MAX_EVENT_BYTES`.
+"""
+
+from dataclasses import dataclass
+
+from addon.errors import StreamError
+
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+_LF, _CR = b"\n\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One dispatched event.
+
+    `type` is the `event` field ("message" when there was none), `data` the data lines joined by LF, as bytes;
+    `last_event_id` the last valid `id` field of the stream. `end` is the offset in the decoded stream just behind
+    the event. `terminated` is False for the event a cut stream ended in: the standard drops it, we keep it flagged.
+    """
+
+    type: str
+    data: bytes
+    end: int
+    last_event_id: str = ""
+    terminated: bool = True
+
+
+class EventStreamParser:
+    """Feed it chunks cut anywhere: the events do not depend on the cuts."""
+
+    def __init__(self) -> None:
+        self._offset = 0
+        self._partial: list[bytes] = []
+        self._held = 0
+        self._after_cr = False
+        self._at_start = True
+        self._type = b""
+        self._data: list[bytes] = []
+        self._last_event_id = ""
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that `chunk` completes. Raises `StreamError` when one event exceeds `MAX_EVENT_BYTES`."""
+        if self._after_cr and chunk:
+            # CR LF is one line end, also when a chunk ends between the two.
+            self._after_cr = False
+            if chunk[0] == _LF:
+                chunk = chunk[1:]
+                self._offset += 1
+        if not chunk:
+            return []
+        # bytes.splitlines knows LF, CR LF and CR only; str.splitlines would also split on U+2028.
+        lines = chunk.splitlines(keepends=True)
+        self._after_cr = chunk[-1] == _CR
+        rest = lines.pop() if chunk[-1] not in (_LF, _CR) else b""
+        events: list[Event] = []
+        for line in lines:
+            self._offset += len(line)
+            self._line(self._join(line.rstrip(b"\r\n")), events)
+        if rest:
+            self._offset += len(rest)
+            self._partial.append(rest)
+            self._hold(len(rest))
+        return events
+
+    def close(self) -> list[Event]:
+        """What the end of the stream leaves: at most one event, flagged as not terminated."""
+        events: list[Event] = []
+        if self._partial:
+            self._line(self._join(b""), events)
+        if self._data:
+            self._dispatch(events, terminated=False)
+        return events
+
+    def _join(self, line: bytes) -> bytes:
+        if self._partial:
+            line = b"".join([*self._partial, line])
+            self._partial.clear()
+        if self._at_start:
+            self._at_start = False
+            line = line.removeprefix(_BOM)
+        return line
+
+    def _line(self, line: bytes, events: list[Event]) -> None:
+        if not line:
+            self._dispatch(events)
+            return
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+            self._hold(len(value))
+        elif field == b"event":
+            self._type = value
+        elif field == b"id" and b"\0" not in value:
+            # WHATWG 9.2.6: a NUL makes the whole id field void, not just the character.
+            self._last_event_id = value.decode("utf-8", "replace")
+
+    def _dispatch(self, events: list[Event], *, terminated: bool = True) -> None:
+        if self._data:
+            type_ = self._type.decode("utf-8", "replace") if self._type else "message"
+            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            events.append(Event(type_, data, self._offset, self._last_event_id, terminated))
+        self._data = []
+        self._type = b""
+        self._held = 0
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > MAX_EVENT_BYTES:
+            raise StreamError(f"an event exceeds {MAX_EVENT_BYTES} bytes")

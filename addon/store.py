@@ -1,0 +1,166 @@
+"""Records -> rows. The one place that opens the database for writing; one transaction per batch.
+
+Everything is an upsert: what is read twice changes nothing (`message_rows` has the rules for messages).
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from addon import archive
+from addon.errors import ArchiveError
+from addon.message_rows import write_message
+from addon.records import Conversation, Message, Record, RequestBody, Stream, StreamBody, TypedEvent
+from addon.rows import columns, ensure_conversation, timestamp, upsert
+
+BUSY_TIMEOUT_MS = 100
+"""SQLite's own wait for a lock; the caller retries for as long as it takes."""
+
+_RETRY = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM"})
+
+
+class StoreBusy(Exception):
+    """The batch could not be written now (locked, disk full): nothing of it is stored, write it again later."""
+
+
+class Store:
+    """An open archive. `failed` counts the records that SQLite refused for what they hold."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self.failed = 0
+
+    @classmethod
+    def open(cls, path: Path) -> "Store":
+        """Open or create the archive and bring it to the newest schema. Raises `ArchiveError`, `StoreBusy`."""
+        archive.prepare(path)
+        try:
+            return cls(_connect(path))
+        except sqlite3.OperationalError as error:
+            if _retryable(error):
+                raise StoreBusy(str(error)) from None
+            raise ArchiveError(f"{path}: {error}") from None
+        except sqlite3.DatabaseError as error:
+            raise ArchiveError(f"{path}: {error}") from None
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and close."""
+        self._db.close()
+
+    def take_failures(self) -> int:
+        """How many records were left out since this was last asked."""
+        failed, self.failed = self.failed, 0
+        return failed
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Store a batch in one transaction. Raises `StoreBusy`; then nothing of it is stored.
+
+        A record that SQLite refuses for what it holds must not take the others along: it is left out and counted.
+        """
+        try:
+            self._transaction(records)
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
+            if _retryable(error):
+                raise StoreBusy(str(error)) from None
+            self._one_by_one(records)
+
+    def _one_by_one(self, records: Sequence[Record]) -> None:
+        for record in records:
+            try:
+                self._transaction([record])
+            except (sqlite3.Error, OverflowError, UnicodeError) as error:
+                if _retryable(error):
+                    raise StoreBusy(str(error)) from None
+                self.failed += 1
+
+    def _transaction(self, records: Sequence[Record]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for record in records:
+                self._write(record)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _write(self, record: Record) -> None:
+        match record:
+            case Message():
+                write_message(self._db, record)
+            case Conversation():
+                self._conversation(record)
+            case TypedEvent():
+                self._event(record)
+            case Stream():
+                self._stream(record)
+            case StreamBody():
+                upsert(self._db, "stream_bodies", "stream_id", columns(record))
+            case RequestBody():
+                upsert(self._db, "request_bodies", "stream_id", columns(record))
+
+    # -- streams, events, conversations ----------------------------------------------------------------------------
+
+    def _stream(self, record: Stream) -> None:
+        ensure_conversation(self._db, record.conversation_id, record.source, record.started_at)
+        upsert(self._db, "streams", "id", columns(record))
+
+    def _event(self, record: TypedEvent) -> None:
+        values = columns(record)
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        self._db.execute(f"INSERT OR REPLACE INTO events ({names}) VALUES ({marks})", list(values.values()))
+
+    def _conversation(self, record: Conversation) -> None:
+        ensure_conversation(self._db, record.id, record.source, record.at)
+        seen = timestamp(record.at)
+        self._db.execute(
+            """UPDATE conversations SET
+                 title = CASE WHEN :seen >= last_seen_at THEN coalesce(:title, title) ELSE coalesce(title, :title) END,
+                 current_node = CASE WHEN :seen >= last_seen_at THEN coalesce(:current_node, current_node)
+                                     ELSE coalesce(current_node, :current_node) END,
+                 default_model_slug = CASE WHEN :seen >= last_seen_at THEN coalesce(:model, default_model_slug)
+                                           ELSE coalesce(default_model_slug, :model) END,
+                 created_at = coalesce(created_at, :created_at),
+                 updated_at = max(coalesce(updated_at, :updated_at), coalesce(:updated_at, updated_at)),
+                 gizmo_id = coalesce(:gizmo_id, gizmo_id),
+                 conversation_origin = coalesce(:origin, conversation_origin),
+                 is_temporary = coalesce(:is_temporary, is_temporary),
+                 first_seen_at = min(first_seen_at, :seen),
+                 last_seen_at = max(last_seen_at, :seen)
+               WHERE id = :id""",
+            {
+                "id": record.id,
+                "seen": seen,
+                "title": record.title,
+                "current_node": record.current_node,
+                "model": record.default_model_slug,
+                "created_at": timestamp(record.created_at),
+                "updated_at": timestamp(record.updated_at),
+                "gizmo_id": record.gizmo_id,
+                "origin": record.conversation_origin,
+                "is_temporary": record.is_temporary,
+            },
+        )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256)
+    db.row_factory = sqlite3.Row
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version < archive.VERSION:
+        # Imported only where there is work: sqlite-utils costs more than half of the recorder's start.
+        from sqlite_utils import Database  # noqa: PLC0415
+
+        from addon import migrations  # noqa: PLC0415
+
+        db.execute(f"PRAGMA application_id = {archive.APPLICATION_ID}")
+        migrations.apply(Database(db))
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+def _retryable(error: Exception) -> bool:
+    name = str(getattr(error, "sqlite_errorname", ""))
+    return any(name == code or name.startswith(code + "_") for code in _RETRY)

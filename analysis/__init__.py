@@ -1,0 +1,1 @@
+"""Reads the archive, never writes it: what the command line, scripts and notebooks ask is asked here."""
