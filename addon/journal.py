@@ -223,6 +223,11 @@ class SegmentReader:
             self.path.unlink()
         self.close()
 
+    def set_aside(self) -> None:
+        """Keep the segment under a name that nobody reads again: `<name>.kept`."""
+        self.path.rename(self.path.with_name(self.path.name + ".kept"))
+        self.close()
+
     def close(self) -> None:
         """Let go of the file and its lock."""
         os.close(self._descriptor)

@@ -8,6 +8,7 @@ which the terminal sends to both, is ignored here. Standard output carries repor
 terminal is mitmproxy's and is never written to.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -24,7 +25,7 @@ import orjson
 from addon import archive
 from addon.capture import Capture, Closing, Opening
 from addon.errors import ArchiveError
-from addon.journal import JournalRecord, Kind, SegmentReader, now, segments
+from addon.journal import JournalRecord, Kind, SegmentReader, segments
 from addon.records import Record
 from addon.store import Store, StoreBusy
 
@@ -37,10 +38,15 @@ BATCH_RECORDS = 2000
 
 @dataclass(slots=True)
 class _Source:
-    """A segment being read and the captures of its open streams; `dead` when nobody writes it any more."""
+    """A segment being read and the captures of its open streams; `dead` when nobody writes it any more.
+
+    `failed` when a bug of ours met one of its records: then the file is kept, since it may hold what no table does.
+    """
 
     reader: SegmentReader
     dead: bool
+    failed: bool = False
+    at: int = 0
     captures: dict[int, Capture] = field(default_factory=dict)
 
 
@@ -70,7 +76,8 @@ class Recorder:
         self._discover(dead=final)
         for source in list(self._sources.values()):
             for record in source.reader.read():
-                self._guarded(source, record)
+                with self._watching(source):
+                    self._read(source, record)
                 if len(self._batch) >= BATCH_RECORDS:
                     self._flush()
             if source.dead:
@@ -79,14 +86,17 @@ class Recorder:
         self._flush()
         for path, source in list(self._sources.items()):
             if source.reader.ended and not source.captures:
-                source.reader.remove()
+                if source.failed:
+                    source.reader.set_aside()
+                else:
+                    source.reader.remove()
                 del self._sources[path]
 
     # -- segments --------------------------------------------------------------------------------------------------
 
     def _discover(self, *, dead: bool) -> None:
         for path in segments(self._folder):
-            if path.name.startswith(self._writer) and path not in self._sources:
+            if path.name.startswith(f"{self._writer}-") and path not in self._sources:
                 self._sources[path] = _Source(SegmentReader.follow(path), dead)
         if dead:
             for source in self._sources.values():
@@ -95,7 +105,7 @@ class Recorder:
     def _adopt(self) -> None:
         """Take over what a proxy and its recorder, both gone, left behind."""
         for path in segments(self._folder):
-            if not path.name.startswith(self._writer):
+            if not path.name.startswith(f"{self._writer}-"):
                 reader = SegmentReader.adopt(path)
                 if reader is not None:
                     self._sources[path] = _Source(reader, dead=True)
@@ -103,20 +113,24 @@ class Recorder:
     def _abandon(self, source: _Source) -> None:
         """The writer is gone: what it left open ends here."""
         for number, capture in list(source.captures.items()):
-            self._close(source, number, capture, Closing("lost"), now())
+            with self._watching(source):
+                self._close(source, number, capture, Closing("lost"), source.at)
         source.reader.ended = True
 
     # -- captures --------------------------------------------------------------------------------------------------
 
-    def _guarded(self, source: _Source, record: JournalRecord) -> None:
+    @contextlib.contextmanager
+    def _watching(self, source: _Source) -> Iterator[None]:
+        """A bug of ours, met by one record of one stream, ends there: the others go on, the segment is kept."""
         try:
-            self._read(source, record)
+            yield
         except Exception:
-            # Our bug, met by one record of one stream: the others go on, the raw bytes of this one too.
+            source.failed = True
             self.counters["errors"] += 1
-            report({"error": traceback.format_exc(limit=-3)})
+            report({"error": f"a bug in the capture; {source.reader.path} is kept\n{traceback.format_exc(limit=-3)}"})
 
     def _read(self, source: _Source, record: JournalRecord) -> None:
+        source.at = record.at
         if record.kind == Kind.OPEN:
             opening, _, request = record.payload.partition(b"\n")
             capture = source.captures[record.stream] = Capture(Opening.from_bytes(opening), request)
@@ -134,20 +148,19 @@ class Recorder:
         self._batch += capture.close(closing, at)
         self._closed.append(capture)
 
-    def _captures(self) -> Iterator[Capture]:
-        for source in self._sources.values():
-            yield from source.captures.values()
-
     def _snapshots(self) -> None:
         moment = time.monotonic()
-        for capture in self._captures():
-            if capture.changed and moment - self._written_at.get(id(capture), 0.0) >= SNAPSHOT_SECONDS:
-                self._written_at[id(capture)] = moment
-                self._batch += capture.snapshot()
+        for source in self._sources.values():
+            for capture in source.captures.values():
+                if capture.changed and moment - self._written_at.get(id(capture), 0.0) >= SNAPSHOT_SECONDS:
+                    self._written_at[id(capture)] = moment
+                    with self._watching(source):
+                        self._batch += capture.snapshot()
 
     def _pause(self) -> float | None:
         """Seconds until a growing message is due, None when there is none."""
-        due = [self._written_at.get(id(capture), 0.0) for capture in self._captures() if capture.changed]
+        captures = [capture for source in self._sources.values() for capture in source.captures.values()]
+        due = [self._written_at.get(id(capture), 0.0) for capture in captures if capture.changed]
         return max(0.0, min(due) + SNAPSHOT_SECONDS - time.monotonic()) if due else None
 
     # -- the database ----------------------------------------------------------------------------------------------
@@ -185,10 +198,8 @@ class Recorder:
 
 def report(line: dict[str, Any]) -> None:
     """Tell the proxy; when it is gone, nobody."""
-    try:
+    with contextlib.suppress(OSError):
         os.write(sys.stdout.fileno(), orjson.dumps(line) + b"\n")
-    except OSError:
-        return
 
 
 def _wait(seconds: float | None) -> bool:

@@ -1,0 +1,60 @@
+"""A loopback internet in which chatgpt.com lives, for the tests, the demo and the bench.
+
+`Service` plays the sites: it takes CONNECT like a forward proxy, then speaks TLS and HTTP/2 or HTTP/1.1 as
+the host that was asked for, and answers what a function says, cut, paced, encoded and broken as the function
+says. `Proxy` is a real mitmdump whose upstream is a Service, so certificates, SNI and CONNECT hosts are real.
+`Client` is a browser that keeps the raw bytes and when each arrived. Nothing here leaves 127.0.0.1, and no part
+of the product imports it. What is where:
+
+    exchange    Request and Answer, what the function is given and gives; answer(), a stream in a coding
+    codings     cutters (whole, every, ragged, by_event) and encoders (gzip, deflate, br, zstd)
+    service     Service: sockets, CONNECT, TLS
+    http1       its side of an HTTP/1.1 connection
+    http2       its side of an HTTP/2 connection
+    authority   the certificates it shows
+    proxy       Proxy: mitmdump as a process
+    client      Client and Received, fetch(), send_turn()
+    turn        the request that sends a prompt, and the SECRETS in it
+    __main__    a Service as a process of its own: python -m scripts.loopback --scene search
+
+All that is public is imported from here: `from scripts import loopback`.
+"""
+
+from scripts.loopback.authority import HOSTS, Authority
+from scripts.loopback.client import Ask, Client, Received, fetch, send_turn
+from scripts.loopback.codings import by_event, encode, encode_chunks, every, ragged, whole
+from scripts.loopback.exchange import EVENT_STREAM, Answer, End, Header, Request, Respond, answer
+from scripts.loopback.proxy import Proxy
+from scripts.loopback.service import Service
+from scripts.loopback.turn import BROWSER, SECRETS, TURN_URL, Turn, turn_headers, turn_request
+
+__all__ = [
+    "BROWSER",
+    "EVENT_STREAM",
+    "HOSTS",
+    "SECRETS",
+    "TURN_URL",
+    "Answer",
+    "Ask",
+    "Authority",
+    "Client",
+    "End",
+    "Header",
+    "Proxy",
+    "Received",
+    "Request",
+    "Respond",
+    "Service",
+    "Turn",
+    "answer",
+    "by_event",
+    "encode",
+    "encode_chunks",
+    "every",
+    "fetch",
+    "ragged",
+    "send_turn",
+    "turn_headers",
+    "turn_request",
+    "whole",
+]

@@ -1,0 +1,49 @@
+"""Scenes: whole answers as chatgpt.com streams them, made up, with the facts a reader of the stream must find.
+
+A scene is written once as a series of messages and changes and comes out as either wire format: "v1" (delta
+events, with what repeats left out) or "v0" (the whole message again after each change). A word is an append,
+so streams have many events. Everything, ids too, follows from the arguments: the same call gives the same
+bytes. Shapes are those of recorded traffic of 2024 to 2026; nothing in them belongs to anyone. What is where:
+
+    scene       Scene and Image, what a scene tells; Exchange, what it is asked for; asked(), the same from a request
+    answers     answers in words: plain_answer(), reasoning_answer(), search_answer()
+    images      answers that are images: image_answer(), dalle_answer()
+    examples    SCENES: each of them by name, in any length; prose()
+    script      the writer with which they are written: Script
+    wire        what becomes of a message and its changes in v1 and v0
+    pages       what comes instead of a stream: error_403(), challenge_page()
+
+All that is public is imported from here: `from scripts import scenes`.
+"""
+
+from scripts.scenes.answers import SOURCES, THOUGHTS, plain_answer, reasoning_answer, search_answer
+from scripts.scenes.examples import SCENES, prose
+from scripts.scenes.images import IMAGE_BYTES, IMAGE_TOOL, dalle_answer, image_answer
+from scripts.scenes.pages import Page, challenge_page, error_403
+from scripts.scenes.scene import Encoding, Exchange, Image, Json, Scene, asked
+from scripts.scenes.script import EPOCH, words_of
+
+__all__ = [
+    "EPOCH",
+    "IMAGE_BYTES",
+    "IMAGE_TOOL",
+    "SCENES",
+    "SOURCES",
+    "THOUGHTS",
+    "Encoding",
+    "Exchange",
+    "Image",
+    "Json",
+    "Page",
+    "Scene",
+    "asked",
+    "challenge_page",
+    "dalle_answer",
+    "error_403",
+    "image_answer",
+    "plain_answer",
+    "prose",
+    "reasoning_answer",
+    "search_answer",
+    "words_of",
+]
