@@ -38,7 +38,10 @@ Chunks = bytes | Iterable[bytes]
 class _Tap:
     """The stream callable of one response. Never raises, never changes what passes."""
 
-    def __init__(self, capture: "ChatGPTCapture", stream: int, then: Callable[[bytes], Chunks] | None) -> None:
+    def __init__(
+        self, capture: "ChatGPTCapture", flow_id: str, stream: int, then: Callable[[bytes], Chunks] | None
+    ) -> None:
+        self.flow_id = flow_id
         self.stream = stream
         self.seen = 0
         self.body: list[bytes] | None = []
@@ -49,6 +52,8 @@ class _Tap:
         try:
             if chunk:
                 self._capture.received(self, chunk)
+            else:
+                self._capture.ended(self)
         except Exception:
             self._capture.failures += 1
         # A callable that was there before us still decides what the client gets.
@@ -167,7 +172,7 @@ class ChatGPTCapture:
         stream = self._open(flow, endpoint, now())
         if stream is not None:
             earlier = flow.response.stream
-            self._taps[flow.id] = _Tap(self, stream, earlier if callable(earlier) else None)
+            self._taps[flow.id] = _Tap(self, flow.id, stream, earlier if callable(earlier) else None)
             flow.response.stream = self._taps[flow.id]
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -199,6 +204,11 @@ class ChatGPTCapture:
             if self._journal.waiting_bytes and not self._retry_due:
                 self._retry_later()
 
+    def ended(self, tap: _Tap) -> None:
+        """The clean end of a tapped body. `response` follows, but not to an addon that has been unloaded."""
+        if self._leaving:
+            self._close(tap.flow_id, "end")
+
     def _endpoint(self, flow: http.HTTPFlow) -> Endpoint | None:
         if self._journal is None or self._leaving or flow.response is None:
             return None
@@ -207,12 +217,12 @@ class ChatGPTCapture:
 
     def _whole(self, flow: http.HTTPFlow, endpoint: Endpoint) -> None:
         response = flow.response
-        if response is None:
-            return
+        if response is None or response.raw_content is None:
+            return  # it streamed past before this addon was loaded
         began = _microseconds(response.timestamp_start)
         stream = self._open(flow, endpoint, began)
         if stream is not None:
-            self._append(stream, response.raw_content or b"", began)
+            self._append(stream, response.raw_content, began)
             self._end(stream, "end", "", max(began, _microseconds(response.timestamp_end)))
 
     # -- the journal -----------------------------------------------------------------------------------------------

@@ -1,0 +1,99 @@
+"""A real mitmdump with the addon between a loopback service and a client, and what it has written."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import loopback
+
+ROOT = Path(__file__).resolve().parent.parent
+ADDON = ROOT / "addon" / "chatgpt_capture.py"
+CAPTURES = ROOT.parent / "shared" / "captures"
+
+needs_captures = pytest.mark.skipif(not CAPTURES.is_dir(), reason=f"the real captures are not there: {CAPTURES}")
+
+
+@dataclass
+class Capturing:
+    """One running mitmdump; `answers` gives the answer by the prompt, `database` is where it captures."""
+
+    database: Path
+    service: loopback.Service
+    proxy: loopback.Proxy
+    answers: dict[str, loopback.Answer] = field(default_factory=dict)
+
+    def ask(self, prompt: str, *, http2: bool = True, **turn: Any) -> loopback.Received:
+        return loopback.send_turn(self.proxy.port, self.proxy.ca_path, prompt, http2=http2, **turn)
+
+    def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
+        return rows(self.database, query, *parameters)
+
+    def wait(self, query: str, *parameters: Any, seconds: float = 10.0) -> list[dict[str, Any]]:
+        """The rows of a query as soon as there are any."""
+        deadline = time.monotonic() + seconds
+        while not (found := self.rows(query, *parameters)):
+            assert time.monotonic() < deadline, f"nothing in {seconds} s for: {query} {parameters}\n" + self.log
+            time.sleep(0.01)
+        return found
+
+    def closed(self, request_message_id: str) -> dict[str, Any]:
+        """The stream that carried this message, when it is over."""
+        query = "SELECT * FROM streams WHERE request_message_id = ? AND state <> 'streaming'"
+        return self.wait(query, request_message_id)[0]
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.proxy.log)
+
+
+def rows(database: Path, query: str, *parameters: Any) -> list[dict[str, Any]]:
+    """What a reader of the live file sees."""
+    if not database.exists() or not database.stat().st_size:
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as db:
+        db.row_factory = sqlite3.Row
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'messages'").fetchone():
+            return []  # the recorder has not made the tables yet
+        return [dict(row) for row in db.execute(query, parameters)]
+
+
+@contextlib.contextmanager
+def capture(
+    folder: Path,
+    *,
+    respond: Callable[[loopback.Request], loopback.Answer] | None = None,
+    scripts: Sequence[Path | str] = (),
+    options: dict[str, object] | None = None,
+    args: Sequence[str] = (),
+) -> Iterator[Capturing]:
+    """A mitmdump with the addon, and what it is asked; `scripts` come before the addon."""
+    answers: dict[str, loopback.Answer] = {}
+
+    def by_prompt(request: loopback.Request) -> loopback.Answer:
+        return next(answer for prompt, answer in answers.items() if prompt.encode() in request.body)
+
+    folder.mkdir(exist_ok=True)
+    database = folder / "chatgpt.db"
+    settings = {"chatgpt_db": database, **(options or {})}
+    with (
+        loopback.Service(respond or by_prompt) as service,
+        loopback.Proxy(
+            service, confdir=folder / "conf", scripts=[*scripts, ADDON], options=settings, args=args
+        ) as proxy,
+    ):
+        capturing = Capturing(database, service, proxy, answers)
+        proxy.wait_for_log("capturing", 10)
+        yield capturing
+
+
+@pytest.fixture(scope="module")
+def capturing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capturing]:
+    """One mitmdump for all tests of a module; each asks its own prompt."""
+    with capture(tmp_path_factory.mktemp("capturing")) as running:
+        yield running

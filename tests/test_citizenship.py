@@ -1,0 +1,181 @@
+"""Beside other addons and options of mitmproxy: options, commands, bodies given back, hosts left alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import loopback, scenes
+from tests.conftest import ADDON, capture
+
+MITMDUMP = Path(sys.executable).with_name("mitmdump")
+
+
+def start(folder: Path, *options: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A mitmdump that is expected to end by itself."""
+    command = [str(MITMDUMP), "-s", str(ADDON), "--listen-host", "127.0.0.1", "--listen-port", "0"]
+    settings = [word for option in (f"confdir={folder}", *options) for word in ("--set", option)]
+    return subprocess.run([*command, *settings], capture_output=True, text=True, timeout=30, check=False, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["chatgpt_raw=maybe"], "chatgpt_raw='maybe' is not possible: choose keep or drop"),
+        (["chatgpt_temporary_chats=no"], "chatgpt_temporary_chats='no' is not possible: choose keep or skip"),
+        (["chatgpt_db="], "chatgpt_db is empty: name a file"),
+        (["chatgpt_db=/nowhere/at/all.db"], "/nowhere/at/all.db: the folder /nowhere/at does not exist"),
+        (["chatgpt_db={folder}"], "{folder}: cannot be written: is a directory"),
+        (["chatgpt_db={folder}/text.db"], "{folder}/text.db: is not an SQLite database"),
+        (["chatgpt_db={folder}/link.db"], "{folder}/link.db: cannot be written: is a symbolic link"),
+        (["chatgpt_db=/dev/null"], "/dev/null: is not a regular file"),
+    ],
+)
+def test_a_wrong_setting_stops_mitmdump_with_one_clear_line(tmp_path: Path, options: list[str], line: str) -> None:
+    (tmp_path / "text.db").write_text("this is no database, whatever its name says" * 10)
+    (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere.db")
+    done = start(tmp_path, *(option.format(folder=tmp_path) for option in options))
+    printed = done.stdout + done.stderr
+    assert done.returncode == 1, printed
+    assert "Traceback" not in printed
+    assert sum("ChatGPT Capture" in text for text in printed.splitlines()) == 1
+    assert f"ChatGPT Capture: {line.format(folder=tmp_path)}" in printed
+
+
+def test_every_option_is_documented(tmp_path: Path) -> None:
+    command = [str(MITMDUMP), "-s", str(ADDON), "--options", "--set", f"confdir={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=tmp_path)
+    for name in ("chatgpt_db", "chatgpt_raw", "chatgpt_temporary_chats"):
+        assert f"\n{name}: " in done.stdout
+    assert not list(tmp_path.glob("*.db*"))  # asking for help makes no archive
+
+
+def test_a_relative_path_is_taken_from_the_folder_mitmdump_runs_in(tmp_path: Path) -> None:
+    done = start(tmp_path, "chatgpt_db=missing/here.db", cwd=tmp_path)
+    assert f"{tmp_path}/missing/here.db" in done.stdout
+
+
+STATS = """
+import logging
+from mitmproxy import ctx
+def response(flow):
+    logging.info("STATS " + ctx.master.commands.call("chatgpt.stats"))
+"""
+
+UPPERCASES = """
+def responseheaders(flow):
+    flow.response.stream = lambda chunk: chunk.upper()
+"""
+
+
+def test_the_stats_command_counts(tmp_path: Path) -> None:
+    script = tmp_path / "stats.py"
+    script.write_text(STATS)
+    with capture(tmp_path, scripts=[script]) as running:
+        running.answers["hello"] = loopback.answer(scenes.plain_answer("hello", "Good day.").events)
+        running.ask("hello")
+        running.proxy.wait_for_log("characters", 10)
+        running.ask("hello")
+        assert any("STATS 1 answers and 3 messages captured into chatgpt.db" in line for line in running.proxy.log)
+
+
+def test_a_stream_that_another_addon_changes_reaches_the_client_changed_and_is_captured_as_served(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "uppercases.py"
+    script.write_text(UPPERCASES)
+    scene = scenes.plain_answer("hello", "Good day.", seed="hello")
+    with capture(tmp_path, scripts=[script]) as running:
+        running.answers["hello"] = loopback.answer(scene.events)
+        assert running.ask("hello").body == scene.body.upper()
+        assert running.wait("SELECT text FROM messages WHERE role = 'assistant' AND live = 0") == [
+            {"text": "Good day."}
+        ]
+
+
+def test_a_body_that_another_addon_replaced_is_captured_whole(tmp_path: Path) -> None:
+    script = tmp_path / "local.py"
+    body = scenes.plain_answer("hello", "Good day.", seed="hello").body
+    script.write_text(
+        "from mitmproxy import http\n"
+        "def request(flow):\n"
+        f"    flow.response = http.Response.make(200, {body!r}, {{'content-type': 'text/event-stream'}})\n"
+    )
+    with capture(tmp_path, scripts=[script]) as running:
+        assert running.ask("hello").body == body
+        assert running.wait("SELECT text FROM messages WHERE role = 'assistant' AND live = 0") == [
+            {"text": "Good day."}
+        ]
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_a_flow_gets_its_body_back_and_is_captured_once(tmp_path: Path, store: bool) -> None:
+    scene = scenes.plain_answer("hello", "Good day.", seed="hello")
+    script = tmp_path / "after.py"
+    script.write_text(
+        "import logging\ndef response(flow):\n    logging.info(f'BODY {len(flow.response.content or b\"\")}')\n"
+    )
+    # Loaded behind the addon: `scripts` of the fixture come first, so it is given as an argument.
+    with capture(tmp_path, options={"store_streamed_bodies": store}, args=["-s", str(script)]) as running:
+        running.answers["hello"] = loopback.answer(scene.events, coding="gzip")
+        running.ask("hello")
+        running.proxy.wait_for_log(f"BODY {len(scene.body)}", 5)
+        assert len(running.wait("SELECT * FROM streams WHERE state = 'complete'")) == 1
+
+
+def test_raw_bodies_are_dropped_when_the_person_says_so(tmp_path: Path) -> None:
+    with capture(tmp_path, options={"chatgpt_raw": "drop"}) as running:
+        running.answers["hello"] = loopback.answer(scenes.plain_answer("hello", "Good day.").events)
+        running.ask("hello")
+        running.wait("SELECT * FROM streams WHERE state = 'complete'")
+        assert running.rows("SELECT * FROM stream_bodies") == running.rows("SELECT * FROM request_bodies") == []
+
+
+@pytest.mark.parametrize("field", ["history_and_training_disabled", "is_do_not_remember"])
+@pytest.mark.parametrize("choice", ["keep", "skip"])
+def test_temporary_chats_are_kept_or_skipped(tmp_path: Path, field: str, choice: str) -> None:
+    with capture(tmp_path, options={"chatgpt_temporary_chats": choice}) as running:
+        scene = scenes.plain_answer("secret", "Hush.", seed="secret")
+        running.answers["secret"] = loopback.answer(scene.events)
+        running.answers["open"] = loopback.answer(scenes.plain_answer("open", "Aloud.", seed="open").events)
+        headers, body = loopback.turn_request("secret")
+        body = json.dumps({**json.loads(body), field: True}).encode()
+        port, ca = running.proxy.port, running.proxy.ca_path
+        received = loopback.fetch(port, ca, loopback.TURN_URL, method="POST", headers=headers, body=body)
+        assert received.body == scene.body
+        running.ask("open")
+        running.wait("SELECT * FROM messages WHERE text = 'Aloud.' AND live = 0")
+        found = running.rows("SELECT is_temporary FROM conversations WHERE id = ?", scene.conversation_id)
+        assert found == ([{"is_temporary": 1}] if choice == "keep" else [])
+        assert running.proxy.stop() == 0
+        hushed = b"".join(path.read_bytes() for path in tmp_path.glob("chatgpt.db*") if path.is_file())
+        assert (b"Hush." in hushed) == (choice == "keep")
+
+
+def test_other_hosts_pass_with_their_own_certificate(tmp_path: Path) -> None:
+    answer = loopback.answer([b"data: {}\n\n"])
+    with capture(tmp_path, respond=lambda request: answer) as running:
+        ours, theirs = running.proxy.ca_path, running.service.ca_path
+        for host in ("example.com", "chatgpt.com.example.com", "notchatgpt.com"):
+            # Verified against the service's own authority: mitmproxy's certificate would be refused.
+            assert loopback.fetch(running.proxy.port, theirs, f"https://{host}/backend-api/conversation").status == 200
+        assert loopback.fetch(running.proxy.port, ours, "https://chatgpt.com/").status == 200
+        assert running.rows("SELECT DISTINCT host FROM streams") in ([], [{"host": "chatgpt.com"}])
+
+
+def test_a_spoofed_host_header_stores_nothing(tmp_path: Path) -> None:
+    scene = scenes.plain_answer("hello", "Good day.")
+    with capture(
+        tmp_path, respond=lambda request: loopback.answer(scene.events), options={"allow_hosts": ".*"}
+    ) as running:
+        headers, body = loopback.turn_request("hello")
+        url = loopback.TURN_URL.replace("chatgpt.com", "example.com")
+        spoofed = [(name, value) for name, value in headers if name != "host"] + [("host", "chatgpt.com")]
+        for http2 in (True, False):
+            port, ca = running.proxy.port, running.proxy.ca_path
+            received = loopback.fetch(port, ca, url, http2=http2, method="POST", headers=spoofed, body=body)
+            assert received.body == scene.body
+        assert running.proxy.stop() == 0
+        assert running.rows("SELECT * FROM streams") == []

@@ -1,0 +1,221 @@
+"""What is killed, cut, replaced or reloaded in mid-stream: nothing the client received is lost, nothing is twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon.archive import inflight_folder
+from addon.evidence import decompress
+from scripts import loopback, scenes
+from tests.conftest import ADDON, ROOT, Capturing, capture, rows
+
+TABLES = (
+    "streams",
+    "conversations",
+    "messages",
+    "message_versions",
+    "events",
+    "image_generations",
+    "citations",
+    "assets",
+)
+
+
+def dump(database: Path) -> dict[str, list[dict[str, Any]]]:
+    return {table: rows(database, f"SELECT * FROM {table}") for table in TABLES}
+
+
+def recorder_of(process_id: int) -> int:
+    """The process id of the recorder that a mitmdump started."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+            command = (path.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(fields[1]) == process_id and b"addon.recorder" in command:
+            return int(path.parent.name)
+    raise AssertionError("no recorder is running")
+
+
+def wait_until(database: Path, query: str, seconds: float = 10.0) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + seconds
+    while not (found := rows(database, query)):
+        assert time.monotonic() < deadline, query
+        time.sleep(0.02)
+    return found
+
+
+def asking(running: Capturing, prompt: str) -> "tuple[threading.Thread, list[loopback.Received]]":
+    received: list[loopback.Received] = []
+    thread = threading.Thread(target=lambda: received.append(running.ask(prompt)))
+    thread.start()
+    return thread, received
+
+
+def stored_body(database: Path) -> bytes:
+    return decompress(rows(database, "SELECT body FROM stream_bodies")[0]["body"])
+
+
+@pytest.fixture
+def slow() -> scenes.Scene:
+    return scenes.plain_answer("slow", scenes.prose(100, "5"), seed="slow")
+
+
+def test_killing_mitmdump_loses_no_byte_that_the_client_received(tmp_path: Path, slow: scenes.Scene) -> None:
+    with capture(tmp_path) as running:
+        running.answers["slow"] = loopback.answer(slow.events, delay=0.02)
+        thread, received = asking(running, "slow")
+        running.wait("SELECT 1 FROM messages WHERE status = 'in_progress' AND length(text) > 40")
+        running.proxy.stop(signal.SIGKILL)
+        thread.join()
+    stream = wait_until(running.database, "SELECT * FROM streams WHERE state <> 'streaming'", 5)[0]
+    assert (stream["state"], stream["error"]) == ("interrupted", "the proxy was killed")
+    client = received[0].body
+    assert client
+    assert stream["wire_bytes"] >= len(client)
+    wait_until(running.database, "SELECT 1 FROM stream_bodies")
+    assert client[-60:] in stored_body(running.database)
+    assert not list(inflight_folder(running.database).iterdir())
+    answer = rows(running.database, "SELECT * FROM messages WHERE role = 'assistant'")[0]
+    assert slow.text.startswith(answer["text"])
+    assert answer["live"] == 0
+
+
+def test_a_killed_recorder_is_started_again_and_stores_everything_once(tmp_path: Path, slow: scenes.Scene) -> None:
+    with capture(tmp_path) as running:
+        running.answers["slow"] = loopback.answer(slow.events, coding="br", delay=0.02)
+        thread, received = asking(running, "slow")
+        for _ in range(2):
+            running.wait("SELECT 1 FROM messages WHERE status = 'in_progress'")
+            os.kill(recorder_of(running.proxy.process.pid), signal.SIGKILL)
+            time.sleep(0.4)
+        thread.join()
+        assert received[0].body == b"".join(loopback.encode_chunks(slow.events, "br"))
+        stream = running.wait("SELECT * FROM streams WHERE state <> 'streaming'")[0]
+        assert stream["state"] == "complete"
+        assert running.rows("SELECT text FROM messages WHERE id = ?", slow.answer_id) == [{"text": slow.text}]
+        assert running.rows("SELECT * FROM message_versions") == []
+        assert running.proxy.stop() == 0
+        assert "starting it again" in running.log
+
+
+def test_what_both_left_behind_is_adopted_at_the_next_start(tmp_path: Path, slow: scenes.Scene) -> None:
+    with capture(tmp_path) as running:
+        running.answers["slow"] = loopback.answer(slow.events, delay=0.02)
+        thread, received = asking(running, "slow")
+        running.wait("SELECT 1 FROM messages WHERE status = 'in_progress' AND length(text) > 40")
+        recorder = recorder_of(running.proxy.process.pid)
+        os.kill(recorder, signal.SIGSTOP)
+        time.sleep(0.2)  # what comes now is in the journal only
+        running.proxy.stop(signal.SIGKILL)
+        os.kill(recorder, signal.SIGKILL)
+        thread.join()
+    assert len(list(inflight_folder(running.database).iterdir())) == 1
+    with capture(tmp_path) as again:
+        stream = again.wait("SELECT * FROM streams WHERE state <> 'streaming'")[0]
+        assert stream["state"] == "interrupted"
+        assert stream["wire_bytes"] >= len(received[0].body)
+        assert not list(inflight_folder(again.database).iterdir())
+
+
+def test_a_stopped_recorder_does_not_hold_up_traffic(tmp_path: Path) -> None:
+    scene = scenes.plain_answer("hello", scenes.prose(200, "1"), seed="hello")
+    with capture(tmp_path) as running:
+        running.answers["hello"] = loopback.answer(scene.events)
+        recorder = recorder_of(running.proxy.process.pid)
+        os.kill(recorder, signal.SIGSTOP)
+        try:
+            for http2 in (True, False):
+                assert running.ask("hello", http2=http2).body == scene.body
+        finally:
+            os.kill(recorder, signal.SIGCONT)
+        running.wait("SELECT 1 FROM streams WHERE state = 'complete'")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_mitmdump_ends_open_streams_truthfully(tmp_path: Path, slow: scenes.Scene, sent: int) -> None:
+    with capture(tmp_path) as running:
+        running.answers["slow"] = loopback.answer(slow.events, delay=0.02)
+        thread, _ = asking(running, "slow")
+        running.wait("SELECT 1 FROM messages WHERE status = 'in_progress' AND length(text) > 40")
+        assert running.proxy.stop(sent) == 0
+        thread.join()
+        stream = running.rows("SELECT state, error FROM streams")[0]
+        assert stream == {"state": "interrupted", "error": "the proxy was stopped"}
+        assert not list(inflight_folder(running.database).iterdir())
+
+
+def test_reloading_the_script_in_mid_stream_loses_nothing(tmp_path: Path, slow: scenes.Scene) -> None:
+    copy = tmp_path / "entry.py"
+    copy.write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom addon.adaptor import ChatGPTCapture\naddons = [ChatGPTCapture()]\n"
+    )
+    service_answers = {"slow": loopback.answer(slow.events, delay=0.03)}
+    database = tmp_path / "chatgpt.db"
+    with (
+        loopback.Service(lambda request: service_answers["slow"]) as service,
+        loopback.Proxy(service, confdir=tmp_path / "conf", scripts=[copy], options={"chatgpt_db": database}) as proxy,
+    ):
+        proxy.wait_for_log("capturing", 10)
+        received: list[loopback.Received] = []
+        thread = threading.Thread(target=lambda: received.append(loopback.send_turn(proxy.port, proxy.ca_path, "slow")))
+        thread.start()
+        wait_until(database, "SELECT 1 FROM messages WHERE status = 'in_progress'")
+        os.utime(copy, (time.time() + 5, time.time() + 5))
+        thread.join()
+        assert received[0].body == slow.body
+        assert sum("capturing" in line for line in proxy.log) == 2
+        stream = wait_until(database, "SELECT * FROM streams WHERE state <> 'streaming'")[0]
+        assert stream["state"] == "complete"
+        assert loopback.send_turn(proxy.port, proxy.ca_path, "slow").body == slow.body
+        wait_until(database, "SELECT 1 FROM streams WHERE state = 'complete' GROUP BY state HAVING count(*) = 2")
+        assert proxy.stop() == 0
+
+
+def test_a_saved_flow_gives_the_same_rows_and_twice_changes_nothing(tmp_path: Path) -> None:
+    saved = tmp_path / "saved.flow"
+    with capture(tmp_path, args=["-w", str(saved)]) as running:
+        for name, make in scenes.SCENES.items():
+            scene = make(30, seed=name)
+            running.answers[name] = loopback.answer(scene.events, coding="zstd")
+            running.ask(name)
+        assert running.proxy.stop() == 0
+    live = dump(running.database)
+    again = tmp_path / "again"
+    again.mkdir()
+    read(saved, again / "chatgpt.db")
+    once = dump(again / "chatgpt.db")
+    assert len(once["messages"]) == len(live["messages"]) > 20
+    for table in TABLES:
+        assert comparable(once[table]) == comparable(live[table]), table
+    read(saved, again / "chatgpt.db")
+    assert dump(again / "chatgpt.db") == once
+
+
+def comparable(table: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Rows without the clock and the source."""
+    return sorted(
+        tuple(
+            (key, str(value))
+            for key, value in row.items()
+            if not key.endswith("_at") and key not in ("source", "n", "message_n", "id")
+        )
+        for row in table
+    )
+
+
+def read(saved: Path, database: Path) -> None:
+    mitmdump = Path(sys.executable).with_name("mitmdump")
+    settings = ["--set", f"chatgpt_db={database}", "--set", f"confdir={database.parent}"]
+    command = [str(mitmdump), "-nr", str(saved), "-s", str(ADDON), *settings]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "answers and" in done.stdout
