@@ -4,6 +4,7 @@ The tap lets every chunk through as it is: it appends the chunk to the journal a
 whatever happens. All else is the recorder's, in a process of its own.
 """
 
+import json
 import logging
 import os
 import secrets
@@ -11,7 +12,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import orjson
 from mitmproxy import command, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 
@@ -19,7 +19,7 @@ from addon.archive import inflight_folder, prepare
 from addon.endpoints import INTERCEPTED, Endpoint, classify
 from addon.errors import ArchiveError
 from addon.journal import Journal, now
-from addon.recorder_process import RecorderProcess
+from addon.recorder_process import RecorderProcess, missing_packages
 
 MAX_RETURNED_BYTES = 8 * 1024 * 1024
 """How much of a streamed body is given back to the flow at its end, for `-w`, HAR export and content views."""
@@ -117,6 +117,9 @@ class ChatGPTCapture:
         """Open the archive's files and start the recorder."""
         if self._journal is not None:
             return
+        if missing := missing_packages():
+            logger.error("ChatGPT Capture: needs %s beside mitmproxy: use scripts/capture, or pip install", missing)
+            return
         self._database = _path(ctx.options.chatgpt_db)
         try:
             prepare(self._database)
@@ -130,7 +133,6 @@ class ChatGPTCapture:
         if not ctx.options.allow_hosts and not ctx.options.ignore_hosts:
             # Everything else passes through with its own certificate, undecrypted.
             ctx.options.update(allow_hosts=list(INTERCEPTED))  # type: ignore[no-untyped-call]
-        logger.info("ChatGPT Capture: capturing chatgpt.com into %s", self._database)
 
     def done(self) -> None:
         """At the end of mitmproxy: wait until all is stored. When only the script goes, open streams finish first."""
@@ -153,7 +155,7 @@ class ChatGPTCapture:
         count = self._counters.get
         lost = self._journal.lost_chunks if self._journal else 0
         parts = [
-            f"{count('streams', 0)} answers and {count('messages', 0)} messages captured into {self._database.name}",
+            f"{count('streams', 0)} exchanges and {count('messages', 0)} messages captured into {self._database.name}",
             f"{len(self._taps)} in progress",
             f"{count('events_unrecognised', 0)} unrecognised events",
             f"{count('errors', 0) + self.failures} errors",
@@ -250,7 +252,7 @@ class ChatGPTCapture:
             "keep_temporary": ctx.options.chatgpt_temporary_chats == "keep",
         }
         try:
-            return self._journal.open(orjson.dumps(opening), flow.request.raw_content or b"", started or at)
+            return self._journal.open(json.dumps(opening).encode(), flow.request.raw_content or b"", started or at)
         except OSError as error:
             self.failures += 1
             logger.warning("ChatGPT Capture: an answer passes uncaptured: %s", error)
@@ -268,7 +270,7 @@ class ChatGPTCapture:
 
     def _end(self, stream: int, reason: str, detail: str, at: int) -> None:
         if self._journal is not None and self._recorder is not None:
-            self._journal.close(stream, orjson.dumps({"reason": reason, "detail": detail[:200]}), at)
+            self._journal.close(stream, json.dumps({"reason": reason, "detail": detail[:200]}).encode(), at)
             self._recorder.wake()
         if self._leaving:
             self._leave_when_finished()
@@ -293,6 +295,8 @@ class ChatGPTCapture:
     # -- what people read ------------------------------------------------------------------------------------------
 
     def _report(self, report: dict[str, Any]) -> None:
+        if "ready" in report and self._recorder is not None and not self._recorder.restarts:
+            logger.info("ChatGPT Capture: capturing chatgpt.com into %s", self._database)
         self._counters = report.get("counters", self._counters)
         if "answer" in report:
             logger.info("ChatGPT Capture: %s", _describe(report["answer"]))

@@ -4,6 +4,7 @@ SQLite would create a database with mode 0644 and the journal's folder would fol
 made 0600 and 0700 before anybody else opens it, and never through a symbolic link.
 """
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -27,9 +28,9 @@ def prepare(database: Path) -> None:
 
     Raises `ArchiveError`. Reads the header only (SQLite file format 1.3), so it costs no connection.
     """
-    if not database.parent.is_dir():
-        raise ArchiveError(f"{database}: the folder {database.parent} does not exist")
     try:
+        if not database.parent.is_dir():
+            raise ArchiveError(f"{database}: the folder {database.parent} does not exist")
         descriptor = os.open(database, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         try:
             _check(database, descriptor)
@@ -37,7 +38,8 @@ def prepare(database: Path) -> None:
             os.close(descriptor)
         private_folder(inflight_folder(database))
     except OSError as error:
-        reason = "is a symbolic link" if database.is_symlink() else (error.strerror or str(error)).lower()
+        # O_NOFOLLOW turns a link at the path itself down with ELOOP.
+        reason = "is a symbolic link" if error.errno == errno.ELOOP else (error.strerror or str(error)).lower()
         raise ArchiveError(f"{error.filename or database}: cannot be written: {reason}") from None
 
 
@@ -64,6 +66,10 @@ def _check(database: Path, descriptor: int) -> None:
         raise ArchiveError(f"{database}: is not an SQLite database")
     if int.from_bytes(header[68:72]) != APPLICATION_ID:
         raise ArchiveError(f"{database}: is a database of another program; choose another file with chatgpt_db")
-    version = int.from_bytes(header[60:64])
+    check_version(database, int.from_bytes(header[60:64]))
+
+
+def check_version(database: Path, version: int) -> None:
+    """Refuse what a newer version wrote; the header alone may lag behind the write-ahead log."""
     if version > VERSION:
         raise ArchiveError(f"{database}: was written by a newer version ({version}, this one knows {VERSION}); update")

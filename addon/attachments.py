@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from addon.images import TOOLS, image_call
+from addon.payload import dumps
 from addon.records import Asset, ImageCall, ImageGeneration, Message
 from addon.rows import columns, timestamp
 
@@ -24,6 +25,7 @@ class _Origin:
 
 
 def attach(db: sqlite3.Connection, message: Message, number: int) -> None:
+    """Write what the newest observation of a message brings with it."""
     for asset in message.assets:
         _asset(db, asset, message, number)
     if message.citations and not message.live:
@@ -40,6 +42,18 @@ def attach(db: sqlite3.Connection, message: Message, number: int) -> None:
         origin = _origin(db, message)
         for image in message.images:
             _image(db, image, message, origin)
+        _drop_unfinished(db, message)
+    if message.recipient in TOOLS:
+        _answer(db, message)
+
+
+def adopt(db: sqlite3.Connection, message: Message) -> None:
+    """Give what was written before the conversation had a name to it."""
+    for table in ("image_generations", "assets"):
+        db.execute(
+            f"UPDATE {table} SET conversation_id = ? WHERE message_id = ? AND conversation_id IS NULL",
+            (message.conversation_id, message.id),
+        )
 
 
 def _asset(db: sqlite3.Connection, asset: Asset, message: Message, number: int) -> None:
@@ -48,8 +62,10 @@ def _asset(db: sqlite3.Connection, asset: Asset, message: Message, number: int) 
                                conversation_id, message_id, stream_id)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (id) DO UPDATE SET
-             name = coalesce(name, excluded.name), size_bytes = coalesce(size_bytes, excluded.size_bytes),
-             width = coalesce(width, excluded.width), height = coalesce(height, excluded.height)""",
+             name = coalesce(name, excluded.name),
+             size_bytes = coalesce(nullif(excluded.size_bytes, 0), size_bytes),
+             width = coalesce(nullif(excluded.width, 0), width),
+             height = coalesce(nullif(excluded.height, 0), height)""",
         (
             asset.id,
             asset.pointer,
@@ -73,7 +89,7 @@ def _asset(db: sqlite3.Connection, asset: Asset, message: Message, number: int) 
 
 def _origin(db: sqlite3.Connection, message: Message) -> _Origin:
     """The nearest ancestors of an image's message that are a call to an image tool and a user's message."""
-    origin, parent = _Origin(prompt_message_id=message.prompt_message_id), message.parent_id
+    origin, parent = _Origin(), message.parent_id
     for _ in range(_ANCESTORS):
         row = db.execute(
             "SELECT id, parent_id, role, recipient, text, created_at FROM messages"
@@ -92,6 +108,11 @@ def _origin(db: sqlite3.Connection, message: Message) -> _Origin:
 
 
 def _image(db: sqlite3.Connection, image: ImageGeneration, message: Message, origin: _Origin) -> None:
+    place = (message.conversation_id, message.id, image.part_index)
+    # IS, since a conversation without a name is NULL, which no UNIQUE constraint holds equal to itself.
+    row = db.execute(
+        "SELECT * FROM image_generations WHERE conversation_id IS ? AND message_id = ? AND part_index = ?", place
+    ).fetchone()
     values = columns(image)
     if origin.call is not None:
         values["prompt"] = image.prompt or origin.call.prompt
@@ -99,23 +120,58 @@ def _image(db: sqlite3.Connection, image: ImageGeneration, message: Message, ori
         if image.transparent_background is None:
             values["transparent_background"] = origin.call.transparent_background
     values |= {
-        "conversation_id": message.conversation_id,
-        "message_id": message.id,
         "tool": message.author_name,
         "model_slug": message.model_slug,
         "request_message_id": origin.request_message_id,
         "prompt_message_id": origin.prompt_message_id,
         "requested_at": origin.requested_at,
-        "created_at": timestamp(message.created_at or message.at),
+        "created_at": timestamp(message.created_at),
         "completed_at": timestamp(message.completed_at) if image.status == "complete" else None,
         "stream_id": message.stream_id,
     }
+    if row is None:
+        usual = {"prompt_message_id": message.prompt_message_id, "created_at": timestamp(message.first_seen_at)}
+        values |= {name: value for name, value in usual.items() if values[name] is None}
+    elif row["status"] == "complete":
+        # Another exchange may repeat it: it stays the work of the one that made it.
+        values |= {"completed_at": row["completed_at"], "stream_id": row["stream_id"]}
     if image.asset_id is not None:
         db.execute("INSERT OR IGNORE INTO assets (id, pointer) VALUES (?, ?)", (image.asset_id, image.asset_pointer))
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    updates = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in values if name not in _KEYS)
+    if row is None:
+        values |= dict(zip(_KEYS, place, strict=True))
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        db.execute(f"INSERT INTO image_generations ({names}) VALUES ({marks})", list(values.values()))
+    else:
+        updates = ", ".join(f"{name} = coalesce(?, {name})" for name in values)
+        db.execute(f"UPDATE image_generations SET {updates} WHERE id = ?", [*values.values(), row["id"]])
+
+
+def _drop_unfinished(db: sqlite3.Connection, message: Message) -> None:
+    """Remove what was only awaited or a preview at places where the message shows no image any more."""
+    places = dumps([image.part_index for image in message.images])
     db.execute(
-        f"INSERT INTO image_generations ({names}) VALUES ({marks})"
-        f" ON CONFLICT ({', '.join(_KEYS)}) DO UPDATE SET {updates}",
-        list(values.values()),
+        "DELETE FROM image_generations WHERE conversation_id IS ? AND message_id = ? AND status <> 'complete'"
+        " AND part_index NOT IN (SELECT value FROM json_each(?))",
+        (message.conversation_id, message.id, places),
+    )
+
+
+def _answer(db: sqlite3.Connection, message: Message) -> None:
+    """A call that was not there, or could not be read, when its image came tells now what was asked for."""
+    call = image_call(message.recipient, message.text) or ImageCall(None, None, None)
+    db.execute(
+        """UPDATE image_generations SET
+             request_message_id = :id, requested_at = coalesce(requested_at, :at), prompt = coalesce(prompt, :prompt),
+             size = coalesce(size, :size), transparent_background = coalesce(transparent_background, :transparent)
+           WHERE conversation_id IS :conversation AND coalesce(request_message_id, :id) = :id
+             AND (request_message_id = :id OR message_id IN
+                  (SELECT id FROM messages WHERE conversation_id IS :conversation AND parent_id = :id))""",
+        {
+            "id": message.id,
+            "at": timestamp(message.created_at),
+            "conversation": message.conversation_id,
+            "prompt": call.prompt,
+            "size": call.size,
+            "transparent": call.transparent_background,
+        },
     )

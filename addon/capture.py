@@ -5,64 +5,30 @@ nothing of sockets, files or databases; its clock is the time each chunk carries
 """
 
 import re
-from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-import orjson
+from dataclasses import dataclass, replace
 
 from addon.content_coding import ContentDecoder
 from addon.conversation import ConversationDecoder
+from addon.ending import ending
 from addon.errors import StreamError
 from addon.evidence import Evidence, compress
+from addon.exchange import Closing, Opening
 from addon.message_states import Exchange
-from addon.messages import Observation, read_message
-from addon.payload import array, loads, mapping, microseconds, scalars, string
-from addon.records import Conversation, Record, RequestBody, Stream, StreamBody, TypedEvent
+from addon.payload import loads
+from addon.records import Record, Stream, StreamBody
 from addon.redaction import redact
+from addon.send_request import SendRequest
 from addon.sse import Event, EventStreamParser
+
+__all__ = ["Capture", "Closing", "Opening", "Summary"]
 
 MAX_BODY_BYTES = 1024 * 1024 * 1024
 """Decoded size at which an exchange is taken for an attack; the longest honest v0 answers stay well below."""
 
+MAX_UNDECODED_BYTES = 64 * 1024 * 1024
+"""How much is kept, as it was on the wire, of a body that could not be decoded."""
+
 _TYPED = re.compile(rb'\s*\{\s*"type"\s*:\s*"(?!input_message")')
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What the proxy knew of an exchange when its response began. Crosses the journal as JSON."""
-
-    stream_id: str
-    source: str
-    kind: str
-    streamed: bool
-    host: str
-    path: str
-    method: str
-    started_at: int
-    http_version: str | None = None
-    status_code: int | None = None
-    content_type: str | None = None
-    content_encoding: str = ""
-    request_encoding: str = ""
-    keep_raw: bool = True
-    keep_temporary: bool = True
-
-    def to_bytes(self) -> bytes:
-        """The JSON form."""
-        return orjson.dumps(asdict(self))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Opening":
-        """The inverse of `to_bytes`; `ValueError` or `TypeError` for anything else."""
-        return cls(**orjson.loads(data))
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """How an exchange ended: `end` (cleanly), `cut`, `shutdown`, `unseen` (another addon had it), `lost` (killed)."""
-
-    reason: str
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +50,15 @@ class Capture:
 
     def __init__(self, opening: Opening, request: bytes) -> None:
         self.opening = opening
-        self._request = _read_request(request, opening.request_encoding)
-        sent = self._request
-        last_message = mapping(array(sent.get("messages"))[-1]) if array(sent.get("messages")) else {}
-        temporary = sent.get("history_and_training_disabled") is True or sent.get("is_do_not_remember") is True
-        self.skipped = temporary and not opening.keep_temporary
+        self._request = SendRequest(opening, request)
+        self.skipped = self._request.temporary and not opening.keep_temporary
         self._exchange = Exchange(
             stream_id=opening.stream_id,
             source=opening.source,
-            conversation_id=string(sent.get("conversation_id")),
-            request_message_id=string(last_message.get("id")),
-            requested_model=string(sent.get("model")),
+            conversation_id=self._request.conversation_id,
+            request_message_id=self._request.message_id,
+            requested_model=self._request.model,
         )
-        self._temporary = temporary or None
         self._decoder = ConversationDecoder(self._exchange)
         self._parser = EventStreamParser()
         self._content: ContentDecoder | None = None
@@ -104,7 +66,7 @@ class Capture:
         self._document: list[bytes] = []
         self._undecoded: list[bytes] = []
         self._failure: str | None = None
-        self._wire_bytes = self._body_bytes = 0
+        self._wire_bytes = self._body_bytes = self._undecoded_bytes = 0
         self._first_event_at: int | None = None
         self._prompts_due = True
         self._written: Stream | None = None
@@ -129,10 +91,9 @@ class Capture:
         if self.skipped:
             return []
         records: list[Record] = [self._stream()]
-        if self.opening.keep_raw and self._request:
-            body = redact(orjson.dumps(self._request, option=orjson.OPT_NON_STR_KEYS))
-            records.append(RequestBody(self.opening.stream_id, compress(body)))
-        return records + self._prompts()
+        if self.opening.keep_raw:
+            records += self._request.body()
+        return records + self._with_prompts([])
 
     def feed(self, chunk: bytes, at: int) -> list[Record]:
         """One chunk of the body as it was on the wire, received at `at`; what must be written because of it."""
@@ -147,9 +108,10 @@ class Capture:
                 self._evidence.arrived(at - self.opening.started_at)
             except StreamError as error:
                 self._failure = str(error)
-        if self._failure is not None:
+        if self._failure is not None and self._undecoded_bytes < MAX_UNDECODED_BYTES:
             self._undecoded.append(chunk)
-        return self._with_prompts(records)
+            self._undecoded_bytes += len(chunk)
+        return records
 
     def snapshot(self) -> list[Record]:
         """Everything that grew since the last time, as readers should see it."""
@@ -172,10 +134,10 @@ class Capture:
                 self._unterminated(event, at, records)
         else:
             self._whole_document(at, records)
-        records = self._with_prompts(records + self._decoder.snapshot(live=False))
+        records += self._with_prompts(self._decoder.snapshot(live=False))
         if self._prompts_due:
-            records += self._prompts(anyway=True)
-        state, error = self._ending(closing)
+            records += self._request.prompts(self._decoder.conversation_id)
+        state, error = ending(self.opening, closing, self._decoder, self._failure)
         self._closed_as = (state, error, at)
         records.insert(0, self._stream())
         if self.opening.keep_raw:
@@ -191,7 +153,7 @@ class Capture:
         return Summary(
             kind=self.opening.kind,
             state=state,
-            title=self._decoder.title,
+            title=self._decoder.turn.title,
             model=answer.model_slug if answer else None,
             seconds=(at - self.opening.started_at) / 1e6,
             characters=len(answer.text or "") if answer else 0,
@@ -216,7 +178,7 @@ class Capture:
 
     def _event(self, event: Event, at: int) -> list[Record]:
         self._first_event_at = self._first_event_at or at
-        return self._decoder.apply(event, at)
+        return self._with_prompts(self._decoder.apply(event, at))
 
     def _unterminated(self, event: Event, at: int, records: list[Record]) -> None:
         """The event a cut stream ended in: read when it is whole but for its blank line, else kept as it is."""
@@ -224,95 +186,24 @@ class Capture:
 
     def _whole_document(self, at: int, records: list[Record]) -> None:
         """A send that was answered by no event stream: an error, a challenge, or a hand-off to a WebSocket (2024)."""
-        body = b"".join(self._document)
+        body = redact(b"".join(self._document), tokens=True)
         try:
             answer = loads(body)
-        except ValueError:
-            answer = None
-        if answer is None:
-            data = orjson.dumps({"content_type": self.opening.content_type, "body_bytes": len(body)}).decode()
-        else:
-            clean = redact(body, tokens=True)
-            self._evidence.received(clean)
+            self._decoder.encoding = "json"
+            self._evidence.received(body)
             self._evidence.arrived(at - self.opening.started_at)
-            data = scalars(clean.decode("utf-8", "replace"))
-        handed_off = isinstance(mapping(answer).get("wss_url"), str)
-        records.append(
-            TypedEvent(
-                stream_id=self.opening.stream_id,
-                position=0,
-                received_at=at,
-                type="websocket_handoff" if handed_off else "answer_without_events",
-                recognised=handed_off,
-                data=data,
-                conversation_id=string(mapping(answer).get("conversation_id")) or self._exchange.conversation_id,
-            )
-        )
-        self._decoder.handed_off = handed_off
-        self._decoder.unrecognised_count += not handed_off
+        except ValueError:
+            answer = {"content_type": self.opening.content_type, "body_bytes": self._body_bytes}
+        records += self._with_prompts(self._decoder.apply_document(answer, at))
 
-    def _ending(self, closing: Closing) -> tuple[str, str | None]:
-        """State and one line for a person."""
-        status, decoder = self.opening.status_code or 200, self._decoder
-        if status >= 400:
-            return "error", f"HTTP {status} {self.opening.content_type or ''}".rstrip()
-        if self._failure or decoder.error:
-            return "error", self._failure or decoder.error
-        if decoder.handed_off and not decoder.answered:
-            return "handed_off", None
-        if not self.opening.streamed:
-            return "error", f"answered by {self.opening.content_type or 'nothing'} instead of an event stream"
-        if decoder.done or decoder.complete or decoder.answered:
-            return "complete", None
-        if closing.reason == "end" and self.opening.kind == "other":
-            return "complete", None
-        reasons = {
-            "end": "ended without [DONE]",
-            "cut": "connection closed",
-            "shutdown": "the proxy was stopped",
-            "lost": "the proxy was killed",
-            "unseen": "another addon took the body",
-        }
-        detail = "".join(character for character in closing.detail[:200] if character.isprintable())
-        return "interrupted", reasons.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")
-
-    # -- the request -----------------------------------------------------------------------------------------------
+    # -- the request and the stream --------------------------------------------------------------------------------
 
     def _with_prompts(self, records: list[Record]) -> list[Record]:
-        if self._prompts_due and self._decoder.conversation_id is not None:
-            return self._prompts() + records
-        return records
-
-    def _prompts(self, *, anyway: bool = False) -> list[Record]:
-        """The user's messages as sent, once their conversation has a name (a new one is named by the answer)."""
-        identity, sent = self._decoder.conversation_id, self._request
-        if identity is None and not anyway:
-            return []
+        """Ahead of these records the person's messages, once their conversation has a name (a new one gets it late)."""
+        if not self._prompts_due or self._decoder.conversation_id is None:
+            return records
         self._prompts_due = False
-        opening, parent = self.opening, string(sent.get("parent_message_id"))
-        seen = Observation(opening.stream_id, opening.source, opening.started_at, live=False)
-        sent_messages = [mapping(message) for message in array(sent.get("messages"))]
-        messages: list[Record] = [
-            read_message(message_id, message, identity, seen, parent)
-            for message in sent_messages
-            if (message_id := string(message.get("id"))) is not None
-        ]
-        if identity is None:
-            return messages
-        asked_at = microseconds(sent_messages[-1].get("create_time")) if sent_messages else None
-        conversation = Conversation(
-            id=identity,
-            source=opening.source,
-            at=opening.started_at,
-            created_at=(asked_at or opening.started_at)
-            if self._exchange.conversation_id is None and messages
-            else None,
-            updated_at=asked_at,
-            gizmo_id=string(mapping(sent.get("conversation_mode")).get("gizmo_id")),
-            conversation_origin=string(sent.get("conversation_origin")),
-            is_temporary=self._temporary,
-        )
-        return [conversation, *messages]
+        return self._request.prompts(self._decoder.conversation_id) + records
 
     def _stream(self) -> Stream:
         opening, decoder = self.opening, self._decoder
@@ -331,10 +222,10 @@ class Capture:
             content_encoding=opening.content_encoding or None,
             conversation_id=decoder.conversation_id,
             request_message_id=self._exchange.request_message_id,
-            turn_exchange_id=decoder.turn_exchange_id or decoder.messages.turn_exchange_id,
+            turn_exchange_id=decoder.turn.exchange_id or decoder.messages.turn_exchange_id,
             requested_model=self._exchange.requested_model,
-            action=string(self._request.get("action")),
-            encoding=decoder.encoding if opening.streamed else "json",
+            action=self._request.action,
+            encoding=decoder.encoding,
             state=state,
             error=error,
             first_event_at=self._first_event_at,
@@ -345,15 +236,6 @@ class Capture:
             wire_bytes=self._wire_bytes,
             body_bytes=self._body_bytes,
         )
-
-
-def _read_request(body: bytes, content_encoding: str) -> dict[str, Any]:
-    """The JSON object of a request, redacted; {} when there is none."""
-    try:
-        decoded = b"".join(ContentDecoder(content_encoding).feed(body))
-        return mapping(loads(redact(decoded)))
-    except (StreamError, ValueError):
-        return {}
 
 
 def _redacted(data: bytes) -> bytes:

@@ -10,25 +10,14 @@ from typing import Any
 
 from addon import records
 from addon.cumulative import UnreadFrames, growing_message_id
-from addon.delta import VERBS, DeltaDecoder, leaves
+from addon.delta import DeltaDecoder
+from addon.edits import edits_content, only_grows
 from addon.message_states import Exchange, MessageState, MessageStates
 from addon.payload import dumps, loads, mapping, scalars, string
 from addon.records import Message, Record, TypedEvent
 from addon.sse import Event
+from addon.typed_events import RECOGNISED, Turn, TypedEvents
 
-RECOGNISED = frozenset(
-    {
-        "resume_conversation_token", "input_message", "message_marker", "title_generation", "message_stream_complete",
-        "conversation_detail_metadata", "server_ste_metadata", "moderation", "safety_review_update", "url_moderation",
-        "conversation_async_status", "stream_handoff", "streaming_parent_patch", "perf_stats", "toast", "error", "done",
-    }
-)  # fmt: skip
-"""Types of typed events that are understood or known to carry nothing for the tables."""
-
-MAX_TYPED_EVENTS = 20_000
-"""Event records per stream; beyond it they are counted only (the raw body holds them)."""
-
-_REWRITING = VERBS - {"append", "patch"}
 _PINGS = frozenset({"ping", "heartbeat"})
 
 
@@ -42,30 +31,26 @@ class ConversationDecoder:
         self.exchange = exchange
         self.messages = MessageStates(exchange)
         self.conversation_id = exchange.conversation_id
-        self.turn_exchange_id: str | None = None
-        self.title: str | None = None
+        self.turn = Turn()
         self.encoding: str | None = None
-        self.error: str | None = None
         self.event_count = 0
-        self.unrecognised_count = 0
         self.done = False
-        self.complete = False
-        self.handed_off = False
         self._delta = DeltaDecoder()
         self._undecodable = False
         self._channels: dict[int | float, MessageState] = {}
         self._unread = UnreadFrames()
         self._current_node: str | None = None
-        self._typed_events = 0
+        self._typed_events = TypedEvents()
         self._at = 0
         self._out: list[Record] = []
 
     def apply(self, event: Event, at: int) -> list[Record]:
         """Read one event that arrived at `at`; the records that must be written whatever comes next."""
         self._at = max(self._at + 1, at)
-        if not event.data or event.type in _PINGS:
+        data = event.data.strip()
+        if not data or event.type in _PINGS:
             return []
-        if event.data == b"[DONE]":
+        if data == b"[DONE]":
             self._read_unread()
             self.done = True
             return self._taken()
@@ -80,6 +65,11 @@ class ConversationDecoder:
         return self._taken()
 
     @property
+    def unrecognised_count(self) -> int:
+        """How many events were not understood."""
+        return self._typed_events.unrecognised_count
+
+    @property
     def changed(self) -> bool:
         """Whether `snapshot` has something to return."""
         return bool(self._unread) or self.messages.changed
@@ -91,11 +81,15 @@ class ConversationDecoder:
         self._out += self.messages.pending(self.conversation_id, live=live)
         return self._taken()
 
-    @property
-    def answered(self) -> bool:
-        """Whether the final answer has come to its end (finished, and the turn ends with it)."""
-        answer = self.messages.answer
-        return answer is not None and answer.finished and answer.end_turn is True
+    def apply_document(self, answer: Any, at: int) -> list[Record]:
+        """Read the JSON that came instead of events: an error, or a hand-off to a WebSocket (2024)."""
+        self._at = max(self._at + 1, at)
+        fields = mapping(answer)
+        self._conversation_is(fields.get("conversation_id"))
+        handed_off = self.turn.handed_off = isinstance(fields.get("wss_url"), str)
+        kind = "websocket_handoff" if handed_off else "answer_without_events"
+        self._typed(kind, answer, self.event_count, recognised=handed_off)
+        return self._taken()
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -124,9 +118,10 @@ class ConversationDecoder:
             self._typed(event.type, payload, position, recognised=False)
 
     def _unparsable(self, event: Event, position: int) -> None:
-        state = self._channels.get(self._delta.channel) if event.type == "delta" else None
+        state = self._channel_state(self._delta.channel) if event.type == "delta" else None
         if state is not None:
-            state.damaged = state.changed = True  # what this operation said is missing from the text
+            # What this operation said is missing from the text.
+            state.damaged, state.changed, state.at = True, True, self._at
         kind = "unparsable" if event.terminated else "incomplete"
         text = scalars(event.data.decode("utf-8", "replace"))
         self._typed(kind, text, position, recognised=False, message_id=state.id if state else None)
@@ -139,28 +134,25 @@ class ConversationDecoder:
         self._undecodable = version != "v1"
         self.encoding = version[:20]
         if self._undecodable:
-            self.error = "unknown delta encoding"
+            self.turn.error = "unknown delta encoding"
             self._typed("delta_encoding", version, position, recognised=False)
 
     def _delta_operation(self, delta: dict[str, Any], position: int) -> None:
         if self._undecodable:
-            self.unrecognised_count += 1
+            self._typed_events.unrecognised_count += 1
             return
         self.encoding = self.encoding or "v1"
         verb, pointer = delta.get("o", self._delta.verb), delta.get("p", self._delta.pointer)
-        earlier = self._channel_state(delta.get("c", self._delta.channel))
+        state = self._channel_state(delta.get("c", self._delta.channel))
         before = None
-        if earlier and _edits_content(delta, verb, pointer, VERBS if earlier.finished else _REWRITING):
-            self._delta.settle()
-            before = self.messages.record(earlier, self.conversation_id, live=True)
+        if state and edits_content(verb, pointer, delta.get("v"), finished=state.finished):
+            before = self._record(state)
         errors = self._delta.apply(delta)
         envelope = mapping(self._delta.document(self._delta.channel))
-        state = earlier
-        if earlier is None or envelope.get("message") is not earlier.message:
-            self._conversation_is(envelope.get("conversation_id"))
-            state = self.messages.show(mapping(envelope.get("message")), envelope.get("conversation_id"))
-            if state is not earlier:
-                before = None
+        earlier, shown = state, state is None or envelope.get("message") is not state.message
+        if shown:
+            state, replaced = self._show(envelope)
+            before = before if state is earlier else replaced
         if errors or state is None:
             details = {"errors": errors, "delta": delta}
             self._typed("delta", details, position, recognised=False, message_id=state.id if state else None)
@@ -168,31 +160,39 @@ class ConversationDecoder:
             return
         state.damaged = state.damaged or bool(errors)
         self._channels[self._delta.channel] = state
-        if verb == "append" and not state.finished and state.first_token_at is not None:
-            state.changed, state.at = True, self._at  # the usual case: the text grew
+        if not (shown or state.finished or state.awaits_token) and only_grows(verb, pointer):
+            state.changed, state.at = True, self._at  # the usual case
         else:
             self._change(state, before)
 
     def _envelope(self, payload: dict[str, Any], position: int) -> None:
         self.encoding = self.encoding or "v0"
-        message = payload.get("message")
-        self._conversation_is(payload.get("conversation_id"))
         if payload.get("error"):
+            self._conversation_is(payload.get("conversation_id"))
             self._service_error(payload, position)
-        earlier = self.messages.get(str(mapping(message).get("id")))
-        before = self.messages.record(earlier, self.conversation_id, live=True) if earlier else None
-        state = self.messages.show(mapping(message), payload.get("conversation_id"))
+        state, before = self._show(payload)
         if state is not None:
             self._change(state, before)
-        elif message is not None:
+        elif payload.get("message") is not None and not payload.get("error"):
             self._typed("message", payload, position, recognised=False)
+
+    def _show(self, envelope: dict[str, Any]) -> tuple[MessageState | None, Message | None]:
+        """The state of an envelope's message, None when it holds none, and its record from before, if there was one."""
+        self._conversation_is(envelope.get("conversation_id"))
+        message = mapping(envelope.get("message"))
+        known = self.messages.get(string(message.get("id")))
+        before = self._record(known) if known else None
+        return self.messages.show(message, envelope.get("conversation_id")), before
+
+    def _record(self, state: MessageState) -> Message:
+        self._delta.settle()
+        return self.messages.record(state, self.conversation_id, live=True)
 
     def _change(self, state: MessageState, before: Message | None) -> None:
         finished = state.message.get("status") not in (None, "in_progress")
-        if finished or state.first_token_at is None or before is not None:
+        if finished or state.awaits_token or before is not None:
             self._delta.settle()
-        role = mapping(state.message.get("author")).get("role")
-        if state.id != self._current_node and role in ("user", "assistant", "tool"):
+        if not state.first_seen_at and self.messages.leads(state, self._current_node):
             self._current_node = state.id
             self._say(current_node=state.id)
         self._out += self.messages.change(state, self._at, self.conversation_id, before)
@@ -202,34 +202,21 @@ class ConversationDecoder:
     def _typed_event(self, payload: dict[str, Any], position: int) -> None:
         kind = payload["type"]
         self._conversation_is(payload.get("conversation_id"))
+        self.turn.read(payload)
         match kind:
             case "input_message":
                 self._input_message(mapping(payload.get("input_message")))
-            case "title_generation" if string(payload.get("title")):
-                self.title = string(payload["title"])
-                self._say(title=self.title)
-            case "message_stream_complete" | "done":
-                self.complete = True
-            case "stream_handoff":
-                self.handed_off = True
-                self.turn_exchange_id = string(payload.get("turn_exchange_id")) or self.turn_exchange_id
-            case "server_ste_metadata":
-                turn = string(mapping(payload.get("metadata")).get("turn_exchange_id"))
-                self.turn_exchange_id = turn or self.turn_exchange_id
-            case "resume_conversation_token":
-                topic = (string(payload.get("token")) or "").partition("turn_topic_id=conversation-turn-")[2]
-                self.turn_exchange_id = self.turn_exchange_id or topic or None
+            case "title_generation":
+                self._say(title=string(payload.get("title")))
             case "conversation_detail_metadata":
                 self._say(default_model_slug=string(payload.get("default_model_slug")))
             case "moderation":
                 self._moderation(payload)
-            case "error":
-                self.error = "the service reported an error"
         self._typed(kind, payload, position, recognised=kind in RECOGNISED)
 
     def _input_message(self, message: dict[str, Any]) -> None:
         # The echo of a message that also came as an envelope says nothing new.
-        if self.messages.get(str(message.get("id"))) is None:
+        if self.messages.get(string(message.get("id"))) is None:
             state = self.messages.show(message, self.conversation_id)
             if state is not None:
                 self._change(state, None)
@@ -237,27 +224,19 @@ class ConversationDecoder:
     def _moderation(self, payload: dict[str, Any]) -> None:
         if mapping(payload.get("moderation_response")).get("blocked") is not True:
             return
-        state = self.messages.get(str(payload.get("message_id"))) or self.messages.latest
-        if state is not None:
-            # What the person saw is written first; what takes its place then only becomes a version.
-            self._delta.settle()
-            self._out.append(self.messages.written(state, self.conversation_id, live=True))
-            state.moderated = True
+        self._delta.settle()
+        self._out += self.messages.moderate(string(payload.get("message_id")), self.conversation_id)
 
     def _service_error(self, payload: dict[str, Any], position: int) -> None:
         code = string(payload.get("error_code"))
-        self.error = "the service reported an error" + (f" ({code})" if code and code.isidentifier() else "")
+        self.turn.error = "the service reported an error" + (f" ({code})" if code and code.isidentifier() else "")
         self._typed("error", payload, position, recognised=True)
 
     def _typed(
         self, kind: str, payload: Any, position: int, *, recognised: bool, message_id: str | None = None
     ) -> None:
-        self.unrecognised_count += not recognised
-        self._typed_events += 1
-        if self._typed_events > MAX_TYPED_EVENTS:
-            return
         fields = mapping(payload)
-        self._out.append(
+        self._out += self._typed_events.record(
             TypedEvent(
                 stream_id=self.exchange.stream_id,
                 position=position,
@@ -277,9 +256,9 @@ class ConversationDecoder:
 
     def _leave_unread(self, data: bytes, position: int) -> bool:
         """Keep a v0 frame unread when the next one is likely to repeat it whole."""
-        identity = growing_message_id(data)
-        state = self.messages.get(identity) if identity is not None else None
-        if identity is None or state is None or state.finished or state.first_token_at is None:
+        identity = growing_message_id(data) if self.conversation_id is not None else None
+        state = self.messages.get(identity)
+        if identity is None or state is None or state.finished or state.moderated or state.first_token_at is None:
             return False
         if identity != self._unread.message_id:
             self._read_unread()
@@ -301,9 +280,15 @@ class ConversationDecoder:
         self._at = latest
 
     def _conversation_is(self, identity: Any) -> None:
-        if string(identity) and self.conversation_id != identity:
-            self.conversation_id = string(identity)
-            self._say()
+        named = string(identity)
+        if named is not None and named != self.conversation_id:
+            unnamed, self.conversation_id = self.conversation_id is None, named
+            if unnamed:
+                self._delta.settle()
+                self._out += self.messages.belong(named)
+                self._say(title=self.turn.title, current_node=self._current_node)
+            else:
+                self._say()
 
     def _say(
         self, *, title: str | None = None, current_node: str | None = None, default_model_slug: str | None = None
@@ -318,11 +303,3 @@ class ConversationDecoder:
     def _taken(self) -> list[Record]:
         taken, self._out = self._out, []
         return taken
-
-
-def _edits_content(delta: dict[str, Any], verb: Any, pointer: Any, verbs: frozenset[str]) -> bool:
-    """Whether a delta holds an operation with one of `verbs` that may change what a message says."""
-    return any(
-        inner in verbs and (path in ("", "/message") or (path + "/").startswith("/message/content/"))
-        for inner, path in leaves(verb, pointer, delta.get("v"))
-    )

@@ -16,6 +16,8 @@ MAX_KEPT_BYTES = 4 * 1024 * 1024
 # Searched in the bytes, not parsed: inside a string the quotation marks would be escaped.
 _HEAD = re.compile(rb'\s*\{\s*"message"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
 _GROWING = re.compile(rb'"status"\s*:\s*"in_progress"')
+# A message that is finished may hold something that is not: a tool's result has a status of its own.
+_NOT_GROWING = re.compile(rb'"status"\s*:\s*"(?!in_progress")')
 _TAIL = re.compile(rb'"error"\s*:\s*null\s*(?:,\s*"error_code"\s*:\s*null\s*)?\}\s*$')
 _TAIL_BYTES = 200
 
@@ -43,7 +45,7 @@ class UnreadFrames:
         self._bytes += len(data)
 
     def take(self) -> tuple[list[tuple[dict[str, Any], int, int]], list[tuple[bytes, int, int]]]:
-        """What is worth reading, oldest first, and the frames that could not be read; then nothing is kept.
+        """What is worth reading and the frames that could not be read, each oldest first; then nothing is kept.
 
         Worth reading is the newest frame; where it was emptied, the newest one with a text comes first.
         """
@@ -60,12 +62,14 @@ class UnreadFrames:
             read.append((payload, at, position))
             if text_of(mapping(mapping(payload.get("message")).get("content"))):
                 break
-        return ([read[-1], read[0]] if len(read) > 1 else read), unreadable
+        return ([read[-1], read[0]] if len(read) > 1 else read), unreadable[::-1]
 
 
 def growing_message_id(data: bytes) -> str | None:
     """The message id of a frame that only repeats a message in progress; None when it must be read."""
     head = _HEAD.match(data)
-    if head is None or _GROWING.search(data) is None or _TAIL.search(data, max(0, len(data) - _TAIL_BYTES)) is None:
+    if head is None or _TAIL.search(data, max(0, len(data) - _TAIL_BYTES)) is None:
+        return None
+    if _GROWING.search(data) is None or _NOT_GROWING.search(data) is not None:
         return None
     return head[1].decode("utf-8", "replace")

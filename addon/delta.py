@@ -5,13 +5,15 @@ nearly what RFC 6902 says, `append`, `truncate` and `patch` are the service's ow
 out repeats the previous operation's, so operations are applied in order, once each.
 
 The semantics are those of the service's own client (JavaScript): missing containers are created, `add` inserts into
-arrays, `truncate` counts UTF-16 units. Appending to a string costs what is appended, not what is there: the pieces
-of a growing string are kept apart until the document is asked for.
+arrays, `truncate` counts UTF-16 units. Appending to a string costs what is appended, not what is there: a growing
+string is kept apart until the document is asked for.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import lru_cache
+from io import StringIO
 from typing import Any
 
 from addon.payload import scalars
@@ -28,7 +30,11 @@ VERBS = frozenset({"add", "append", "replace", "remove", "truncate", "patch"})
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 _MISSING: Any = object()
-_COMPACT_AT = 2048
+_CACHED_POINTER_LENGTH = 200
+
+# Inside a patch the empty pointer is the root of what is patched, an element of an array included: that root is
+# replaced or made nothing, its neighbours stay where they are.
+_AT_ITS_ROOT = {"add": "replace", "remove": "clear"}
 
 
 class DeltaError(Exception):
@@ -48,15 +54,16 @@ class DeltaDecoder:
         self.verb: Any = "add"
         self.pointer: Any = ""
         self._documents: dict[int | float, Any] = {}
-        # Strings that are being appended to: (id of the container, key) -> container, key, pieces.
-        self._growing: dict[tuple[int, Any], tuple[Any, Any, list[str]]] = {}
-        self._tail: list[str] | None = None
+        # Strings that are being appended to: (id of the container, key) -> container, key, string so far.
+        self._growing: dict[tuple[int, Any], tuple[Any, Any, StringIO]] = {}
+        # The one that a bare value goes on with.
+        self._tail: StringIO | None = None
 
     def apply(self, delta: Mapping[str, Any]) -> list[str]:
         """Apply the object of one `delta` event to the document of `self.channel`; a line for each wrong operation."""
         value = delta.get("v", _MISSING)
         if self._tail is not None and type(value) is str and len(delta) == 1:
-            self._append_to(self._tail, value)
+            self._tail.write(value)
             return []
         self._tail = None
         channel, pointer, verb = delta.get("c", self.channel), delta.get("p", self.pointer), delta.get("o", self.verb)
@@ -69,6 +76,7 @@ class DeltaDecoder:
         errors: list[str] = []
         if verb == "patch":
             self._patch(_split(pointer), value, errors, depth=0)
+            self._tail = None  # a bare value repeats the patch, not what the patch last appended to
         else:
             self._try(_split(pointer), verb, value, errors)
         return errors
@@ -81,9 +89,9 @@ class DeltaDecoder:
         return self._documents.get(channel) if type(channel) in (int, float) else None
 
     def settle(self) -> None:
-        """Put the pieces of growing strings together. Costs what they hold, so it is for when somebody reads."""
-        for container, key, pieces in self._growing.values():
-            container[key] = "".join(pieces)
+        """Put growing strings into their documents. Costs what they hold, so it is for when somebody reads."""
+        for container, key, text in self._growing.values():
+            container[key] = text.getvalue()
         self._growing.clear()
         self._tail = None
 
@@ -102,15 +110,18 @@ class DeltaDecoder:
             elif "v" not in operation and verb != "remove":
                 errors.append(f"{verb} {_printable(pointer)}: no value")
             else:
+                verb = verb if pointer else _AT_ITS_ROOT.get(verb, verb)
                 self._try(base + _split(pointer), verb, operation.get("v"), errors)
 
     def _try(self, path: tuple[str, ...], verb: str, value: Any, errors: list[str]) -> None:
         try:
             self._operate(path, verb, value)
-        except DeltaError as error:
+        except (DeltaError, RecursionError) as error:
             errors.append(f"{verb} {_printable('/' + '/'.join(path))}: {error}")
 
     def _operate(self, path: tuple[str, ...], verb: str, value: Any) -> None:
+        if verb == "truncate" and type(value) not in (int, float):
+            raise DeltaError("the length is not a number")
         if not path:
             self.settle()
             container: Any = self._documents
@@ -120,12 +131,14 @@ class DeltaDecoder:
         growing = self._growing.get((id(container), key))
         if verb == "append" and type(value) is str:
             if growing is not None:
-                self._append_to(growing[2], value)
                 self._tail = growing[2]
+                self._tail.write(value)
                 return
             old = _get(container, key)
             if type(old) is str:
-                self._tail = [old, value]
+                self._tail = StringIO()
+                self._tail.write(old)
+                self._tail.write(value)
                 self._growing[id(container), key] = (container, key, self._tail)
                 return
         self._tail = None
@@ -162,16 +175,12 @@ class DeltaDecoder:
         _put(container, key, outer)
         return inner, inner_key
 
-    def _append_to(self, pieces: list[str], value: str) -> None:
-        pieces.append(value)
-        if len(pieces) > _COMPACT_AT:
-            pieces[:] = ["".join(pieces)]
-
 
 def leaves(verb: Any, pointer: Any, value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
     """The verb and full pointer of each operation in a delta, those in patches included; wrong ones are left out."""
     if not isinstance(verb, str) or not isinstance(pointer, str) or depth > MAX_PATCH_DEPTH:
         return
+    pointer = pointer and "/" + pointer.removeprefix("/")
     if verb != "patch":
         yield verb, pointer
     elif isinstance(value, list):
@@ -193,7 +202,9 @@ def _edit(container: Any, key: Any, old: Any, verb: str, value: Any) -> None:
             _put(container, key, value)
         case "remove" if type(container) is list:
             del container[key : key + 1]
-        case "remove":
+        case "clear" if type(container) is list:
+            _put(container, key, None)
+        case "remove" | "clear":
             container.pop(key, None)
         case "append":
             _put(container, key, _appended(old, value))
@@ -213,9 +224,7 @@ def _appended(old: Any, value: Any) -> Any:
     return value
 
 
-def _put_truncated(container: Any, key: Any, old: Any, value: Any) -> None:
-    if type(value) not in (int, float):
-        raise DeltaError("the length is not a number")
+def _put_truncated(container: Any, key: Any, old: Any, value: int | float) -> None:
     length = int(value) if abs(value) < 2**53 else 2**53 if value > 0 else 0
     if type(old) is str:
         # slice(0, -1) of the client drops the last unit; its strings are UTF-16.
@@ -250,13 +259,20 @@ def _key(container: Any, segment: str) -> Any:
     return index
 
 
-@lru_cache(maxsize=1024)
 def _split(pointer: str) -> tuple[str, ...]:
+    # What is remembered is bounded: pointers of the wire are short, the others are split each time.
+    return _split_cached(pointer) if len(pointer) <= _CACHED_POINTER_LENGTH else _segments(pointer)
+
+
+def _segments(pointer: str) -> tuple[str, ...]:
     if not pointer:
         return ()
     # The client tolerates a missing first slash.
     segments = pointer.removeprefix("/").split("/")
     return tuple(segment.replace("~1", "/").replace("~0", "~") for segment in segments)
+
+
+_split_cached = lru_cache(maxsize=1024)(_segments)
 
 
 def _js_string(value: Any) -> str:
@@ -271,7 +287,16 @@ def _js_string(value: Any) -> str:
         return ",".join("" if item is None else _js_string(item) for item in value)
     if type(value) is dict:
         return "[object Object]"
-    return str(int(value)) if type(value) is float and value.is_integer() and abs(value) < 1e21 else repr(value)
+    return _js_number(value)
+
+
+def _js_number(value: int | float) -> str:
+    if type(value) is int or (value.is_integer() and abs(value) < 1e21):
+        return str(int(value))
+    # Python writes an exponent below 1e-4 and with two digits, JavaScript below 1e-6 and with as few as it needs.
+    if 1e-6 <= abs(value) < 1e-4:
+        return format(Decimal(repr(value)), "f")
+    return repr(value).replace("e-0", "e-")
 
 
 def _printable(pointer: str) -> str:

@@ -31,7 +31,7 @@ def classify(method: str, host: str, path: str, content_type: str) -> Endpoint |
     if host.lower().rstrip(".") not in HOSTS:
         return None
     path = path.partition("?")[0]
-    if _NEVER.match(path):
+    if method in ("HEAD", "OPTIONS") or _NEVER.match(path):
         return None
     streamed = content_type.partition(";")[0].strip().lower() == "text/event-stream"
     if _RESUME.fullmatch(path):

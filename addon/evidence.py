@@ -29,6 +29,7 @@ class Evidence:
         self.body_bytes = 0
         self._pending = bytearray()
         self._pending_start = 0
+        self._last_event_id = ""
         self._clean: list[bytes] = []
         self._clean_bytes = 0
         self._frames: list[bytes] = []
@@ -44,9 +45,12 @@ class Evidence:
         for event, data in events:
             if data is not event.data:
                 self._keep(end)
-                self._add(_rewritten(event, data))
+                if self._pending.startswith(b"\n"):  # of a CR LF whose event was read at the CR, or an empty line
+                    self._keep(end + 1)
+                self._add(_rewritten(event, data, self._last_event_id))
                 self._drop(event.end)
             end = event.end
+            self._last_event_id = event.last_event_id
         self._keep(end)
 
     def arrived(self, microseconds: int) -> None:
@@ -93,12 +97,14 @@ def compress(data: bytes) -> bytes:
 
 
 def decompress(frames: bytes) -> bytes:
-    """What `compress` made smaller, any number of frames in a row."""
-    return zstd.decompress(frames)
+    """What `compress` made smaller, any number of frames in a row, also none."""
+    return zstd.decompress(frames) if frames else b""
 
 
-def _rewritten(event: Event, data: bytes) -> bytes:
+def _rewritten(event: Event, data: bytes, earlier_id: str) -> bytes:
     lines = [b"data: " + line for line in data.split(b"\n")]
     if event.type != "message":
         lines.insert(0, b"event: " + event.type.encode())
+    if event.last_event_id != earlier_id:
+        lines.insert(0, b"id: " + event.last_event_id.encode())
     return b"\n".join(lines) + b"\n\n"

@@ -6,7 +6,7 @@ a `multimodal_text` message of role `tool`; only the names and the metadata bloc
 
 from typing import Any
 
-from addon.payload import dumps, integer, loads, mapping, string
+from addon.payload import dumps, integer, loads, mapping, scalars, string
 from addon.records import Asset, ImageCall, ImageGeneration
 
 TOOLS = frozenset({"dalle.text2im", "t2uay3k.sj1i4kz", "image_gen.text2im", "image_gen"})
@@ -96,7 +96,7 @@ def is_generated(part: dict[str, Any]) -> bool:
 
 def image_asset(part: dict[str, Any], role: str, origin: str) -> Asset | None:
     """The asset an image part points to."""
-    pointer = part["asset_pointer"]
+    pointer = scalars(part["asset_pointer"])
     identity = pointer_id(pointer)
     if identity is None:
         return None
@@ -122,7 +122,7 @@ def _from_part(index: int, part: dict[str, Any], status: str, task: str | None, 
         return value if value is not None else dalle.get(key)
 
     transparent = generation.get("transparent_background")
-    pointer = part["asset_pointer"]
+    pointer = scalars(part["asset_pointer"])
     return ImageGeneration(
         part_index=index,
         status=status,

@@ -15,12 +15,12 @@ import fcntl
 import os
 import struct
 import time
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from zlib import crc32
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 """Size at which a segment takes no new streams."""
@@ -31,6 +31,7 @@ BUDGET_BYTES = 64 * 1024 * 1024
 SUFFIX = ".journal"
 
 _FIELDS = struct.Struct("<BIQI")
+_CHECK = struct.Struct("<I")
 _HEADER = struct.Struct("<BIQII")
 _READ_BYTES = 1024 * 1024
 
@@ -45,6 +46,7 @@ class Kind(IntEnum):
 
 
 _KINDS = frozenset(int(kind) for kind in Kind)
+_CHUNK = int(Kind.CHUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Journal:
         """One chunk of an open stream; of a closed one, nothing."""
         segment = self._segment_of.get(stream)
         if segment is not None:
-            self._append(segment, Kind.CHUNK, stream, at, chunk)
+            self._append(segment, _CHUNK, stream, at, chunk)
 
     def close(self, stream: int, closing: bytes, at: int) -> None:
         """End a stream, once; with the last one its segment ends too."""
@@ -137,15 +139,15 @@ class Journal:
                 os.close(segment.descriptor)
                 segment.descriptor = -1
 
-    def _append(self, segment: _Segment, kind: Kind, stream: int, at: int, payload: bytes) -> None:
+    def _append(self, segment: _Segment, kind: int, stream: int, at: int, payload: bytes) -> None:
         fields = _FIELDS.pack(kind, stream, at, len(payload))
-        header = _HEADER.pack(kind, stream, at, len(payload), zlib.crc32(fields))
+        header = fields + _CHECK.pack(crc32(fields))
         if self._waiting:
             self.retry()
         if self._waiting or not self._write(segment, header, payload):
             self._wait(segment, header + payload, kind)
 
-    def _wait(self, segment: _Segment, record: bytes, kind: Kind) -> None:
+    def _wait(self, segment: _Segment, record: bytes, kind: int) -> None:
         # The ends of streams are small and always kept: without them nothing would ever be complete.
         if kind == Kind.CHUNK and self._waiting_bytes + len(record) > BUDGET_BYTES:
             self.lost_chunks += 1
@@ -236,7 +238,7 @@ class SegmentReader:
         start = 0
         while len(block) - start >= _HEADER.size:
             kind, stream, at, size, check = _HEADER.unpack_from(block, start)
-            if kind not in _KINDS or zlib.crc32(block[start : start + _FIELDS.size]) != check:
+            if kind not in _KINDS or crc32(block[start : start + _FIELDS.size]) != check:
                 self.ended = True  # not a record of ours: nothing behind it can be trusted
                 return
             body = start + _HEADER.size

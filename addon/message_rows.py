@@ -2,22 +2,31 @@
 
 - A finished message beats one in progress, else the later observation wins (`at`); what is read twice changes nothing.
 - A finished message whose content changes is replaced, its earlier state goes to `message_versions`.
-- What moderation empties or replaces stays as the person saw it, the new state goes to `message_versions`.
+- What moderation empties or replaces stays as the person saw it, the new state goes to `message_versions` unless more
+  is still to come.
+- A finished message that another exchange repeats unchanged stays the work of the one that made it.
 """
 
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
-from addon.attachments import attach
+from addon.attachments import adopt, attach
+from addon.messages import continues
 from addon.records import Message
 from addon.rows import ensure_conversation, timestamp
 
+_VERSIONS = 100
+"""How many versions of a message are kept; the raw body of its stream holds all."""
+
+_FACTS = ("parent_id", "requested_model", "created_at", "first_token_at", "completed_at")
+"""Columns in which knowing something beats knowing nothing, whoever says it."""
+
 _REMEMBERED = (
-    "parent_id", "role", "author_name", "recipient", "channel", "content_type", "text", "content", "weight",
-    "model_slug", "requested_model", "finish_type", "turn_exchange_id", "request_id", "reasoning_seconds",
-    "created_at", "updated_at", "first_token_at", "completed_at", "metadata",
+    "role", "author_name", "recipient", "channel", "content_type", "text", "content", "weight", "model_slug",
+    "finish_type", "turn_exchange_id", "request_id", "reasoning_seconds", "updated_at", "metadata",
 )  # fmt: skip
-"""Columns in which knowing something beats knowing nothing, whatever is newer."""
+"""The same between two exchanges. Within one each says the whole message: what is missing is gone."""
 
 _AS_IS = (
     "conversation_id", "parent_id", "role", "author_name", "recipient", "channel", "content_type", "text", "content",
@@ -32,16 +41,17 @@ def write_message(db: sqlite3.Connection, new: Message) -> None:
     ensure_conversation(db, new.conversation_id, new.source, new.at)
     old = _existing(db, new)
     if old is None:
-        number = _insert(db, {"id": new.id, "first_seen_at": timestamp(new.at), **_message_columns(new)})
-    elif _supersedes(new, old):
+        number = _insert(db, {"id": new.id, **_message_columns(new)})
+    else:
         number = old["n"]
-        if _is_taken_away(new, old):
+        new = replace(new, conversation_id=old["conversation_id"])
+        if not _supersedes(new, old):
+            _fill(db, new, old)
+            return
+        if _is_taken_away(db, new, old):
             _keep(db, new, old)
             return
         _replace(db, new, old)
-    else:
-        _fill(db, new, old)
-        return
     attach(db, new, number)
 
 
@@ -57,6 +67,8 @@ def _existing(db: sqlite3.Connection, new: Message) -> sqlite3.Row | None:
             "UPDATE messages SET conversation_id = ? WHERE id = ? AND conversation_id IS NULL RETURNING *",
             (new.conversation_id, new.id),
         ).fetchall()
+        if rows:
+            adopt(db, new)
     return rows[0] if rows else None
 
 
@@ -64,43 +76,63 @@ def _supersedes(new: Message, old: sqlite3.Row) -> bool:
     was_finished = old["status"] not in (None, "in_progress")
     if new.finished != was_finished:
         return new.finished
-    return (timestamp(new.at) or "") > (old["last_seen_at"] or "")
+    seen = timestamp(new.at) or ""
+    # What was shown as still growing is written once more when nothing more comes.
+    return seen > old["last_seen_at"] or (seen == old["last_seen_at"] and bool(old["live"]) and not new.live)
 
 
 def _replace(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
-    revision = old["revision"]
-    was_finished = old["status"] not in (None, "in_progress")
-    if was_finished and old["content"] != new.content:
-        revision += _version(db, old["n"], new.at, "updated", (old["content"], old["text"], old["status"]))
-    columns = _message_columns(new)
-    for name in _REMEMBERED:
-        if columns[name] is None:
-            columns[name] = old[name]
-    for name in ("first_token_at", "completed_at"):
-        columns[name] = old[name] or columns[name] if was_finished else columns[name] or old[name]
-    _update(db, old["n"], {**columns, "revision": revision})
+    was_finished, same = old["status"] not in (None, "in_progress"), old["content"] == new.content
+    columns = {**_known(new, old), "revision": old["revision"]}
+    if was_finished and not same:
+        said = (old["content"], old["text"], old["status"])
+        columns["revision"] += _version(db, old["n"], new.at, "updated", said)
+    made_by = ("first_token_at", "completed_at", "requested_model", *(("stream_id", "source") if same else ()))
+    for name in made_by if was_finished else ():
+        columns[name] = old[name] or columns[name]
+    columns["first_seen_at"] = min(columns["first_seen_at"], old["first_seen_at"])
+    _update(db, old["n"], columns)
 
 
 def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
-    """Moderation took the text away: the row keeps it, the served state becomes a version."""
+    """What the person saw was taken away: the row keeps it, the served state becomes a version when it is final."""
+    if new.live:
+        return
     reason = "moderated" if new.moderated else "emptied"
     revision = old["revision"] + _version(db, old["n"], new.at, reason, (new.content, new.text, new.status))
-    columns = {"status": new.status, "end_turn": new.end_turn, "metadata": new.metadata, "live": new.live}
-    _update(db, old["n"], {**columns, "last_seen_at": timestamp(new.at), "revision": revision})
+    columns = _known(new, old)
+    taken = {name: columns[name] for name in ("status", "end_turn", "live", "last_seen_at", "metadata", "finish_type")}
+    _update(db, old["n"], {**_missing(new, old), **taken, "revision": revision})
 
 
 def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     """An earlier or lesser observation: it may know what the row does not, and a finished one is a version."""
-    columns = _message_columns(new)
-    missing = {name: columns[name] for name in _REMEMBERED if old[name] is None and columns[name] is not None}
-    if old["live"] and not new.live and old["stream_id"] == new.stream_id:
-        missing["live"] = False
+    missing = _missing(new, old)
     if new.finished and new.content != old["content"]:
         count = _version(db, old["n"], new.at, "updated", (new.content, new.text, new.status))
         if count:
             missing["revision"] = old["revision"] + count
     if missing:
         _update(db, old["n"], missing)
+
+
+def _known(new: Message, old: sqlite3.Row) -> dict[str, Any]:
+    """The columns of the new observation, and of the old one what the new one does not know."""
+    columns = _message_columns(new)
+    return columns | {name: old[name] for name in _remembered(new, old) if columns[name] is None}
+
+
+def _missing(new: Message, old: sqlite3.Row) -> dict[str, Any]:
+    """What an observation knows that the row does not."""
+    columns = _message_columns(new)
+    missing = {name: columns[name] for name in _remembered(new, old) if old[name] is None and columns[name] is not None}
+    if columns["first_seen_at"] < old["first_seen_at"]:
+        missing["first_seen_at"] = columns["first_seen_at"]
+    return missing
+
+
+def _remembered(new: Message, old: sqlite3.Row) -> tuple[str, ...]:
+    return _FACTS if new.stream_id == old["stream_id"] else _FACTS + _REMEMBERED
 
 
 def _version(
@@ -110,8 +142,9 @@ def _version(
     cursor = db.execute(
         "INSERT INTO message_versions (message_n, revision, replaced_at, reason, content, text, status)"
         " SELECT ?1, (SELECT count(*) FROM message_versions WHERE message_n = ?1), ?2, ?3, ?4, ?5, ?6"
-        " WHERE NOT EXISTS (SELECT 1 FROM message_versions WHERE message_n = ?1 AND content IS ?4)",
-        (number, timestamp(at), reason, *said),
+        " WHERE NOT EXISTS (SELECT 1 FROM message_versions WHERE message_n = ?1 AND content IS ?4)"
+        " AND (SELECT count(*) FROM message_versions WHERE message_n = ?1) < ?7",
+        (number, timestamp(at), reason, *said, _VERSIONS),
     )
     return cursor.rowcount
 
@@ -130,11 +163,16 @@ def _message_columns(message: Message) -> dict[str, Any]:
     columns = {name: getattr(message, name) for name in _AS_IS}
     columns |= {name: timestamp(getattr(message, name)) for name in _TIMES}
     columns["last_seen_at"] = timestamp(message.at)
+    columns["first_seen_at"] = timestamp(message.first_seen_at or message.at)
     return columns
 
 
-def _is_taken_away(new: Message, old: sqlite3.Row) -> bool:
+def _is_taken_away(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
     """Whether the new state lacks what the person saw: emptied, or replaced after moderation blocked it."""
-    if not old["text"] or new.assets:
+    if new.assets:
         return False
-    return not new.text or (new.moderated and not new.text.startswith(old["text"]))
+    text = new.text or ""
+    if old["text"] and (new.moderated or not text):
+        return not (text and continues(text, old["text"]))
+    showed = "SELECT 1 FROM message_assets WHERE message_n = ? AND role = 'output'"
+    return (new.moderated or not text) and db.execute(showed, (old["n"],)).fetchone() is not None

@@ -1,17 +1,23 @@
 """The messages of one stream as they change: when they began and finished, and what of them must be written.
 
-A message that grows is written when its turn comes; a message that finishes, or changes after it was finished, or
-loses its text, is written at once, each state by itself: a later one must not hide an earlier one.
+A message that grows is written when its turn comes; a message that appears, finishes, changes after it was finished,
+or loses what it said is written at once, each state by itself: a later one must not hide an earlier one. So what is
+stored in the end does not depend on when anybody looked.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from addon.messages import Observation, read_message, text_of
+from addon.messages import Observation, assets_of, continues, read_message, text_of
 from addon.payload import mapping, string
 from addon.records import Message, Record
 
 THINKING = frozenset({"thoughts", "reasoning_recap"})
+
+_BY_MODEL = ("assistant", "tool")
+
+_ANCESTORS = 100
+"""How far up from the newest message one that is echoed late is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,12 @@ class Exchange:
 class MessageState:
     """One message as this stream has shown it so far. `message` is the live object: edits to it show here.
 
-    `at` is when it last changed. Times are microseconds.
+    `first_seen_at` is 0 until the message has been noted, `at` is when it last changed. Times are microseconds.
     """
 
     id: str
     message: dict[str, Any]
+    first_seen_at: int = 0
     at: int = 0
     conversation_id: str | None = None
     changed: bool = False
@@ -43,13 +50,27 @@ class MessageState:
     first_token_at: int | None = None
     completed_at: int | None = None
 
+    @property
+    def role(self) -> Any:
+        """`author.role`, whatever it is."""
+        return mapping(self.message.get("author")).get("role")
+
+    @property
+    def awaits_token(self) -> bool:
+        """Whether the first of its words, which is timed, is still to come."""
+        return self.first_token_at is None and self.role in _BY_MODEL
+
+    @property
+    def parent_id(self) -> str | None:
+        """The parent that the message itself names."""
+        return string(mapping(self.message.get("metadata")).get("parent_id"))
+
 
 class MessageStates:
     """All of a stream's messages, in the order in which they appeared."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.first_token_at: int | None = None
-        self.turn_exchange_id: str | None = None
         self._exchange = exchange
         self._states: dict[str, MessageState] = {}
 
@@ -62,11 +83,6 @@ class MessageStates:
         return any(state.changed for state in self._states.values())
 
     @property
-    def latest(self) -> MessageState | None:
-        """The message that appeared last."""
-        return next(reversed(self._states.values()), None)
-
-    @property
     def answer(self) -> Message | None:
         """The last message that the assistant addressed to the person."""
         for state in reversed(self._states.values()):
@@ -75,9 +91,24 @@ class MessageStates:
                 return record
         return None
 
-    def get(self, identity: str) -> MessageState | None:
+    @property
+    def answered(self) -> bool:
+        """Whether the final answer has come to its end (finished, and the turn ends with it)."""
+        answer = self.answer
+        return answer is not None and answer.finished and answer.end_turn is True
+
+    @property
+    def turn_exchange_id(self) -> str | None:
+        """The turn that the newest message which names one belongs to."""
+        for state in reversed(self._states.values()):
+            identity = string(mapping(state.message.get("metadata")).get("turn_exchange_id"))
+            if identity is not None:
+                return identity
+        return None
+
+    def get(self, identity: Any) -> MessageState | None:
         """The state of a message that has appeared."""
-        return self._states.get(identity)
+        return self._states.get(identity) if isinstance(identity, str) else None
 
     def show(self, message: dict[str, Any], conversation_id: Any) -> MessageState | None:
         """The state of the message that this object is, begun when it is new; None when it has no id."""
@@ -91,23 +122,44 @@ class MessageStates:
         state.conversation_id = string(conversation_id) or state.conversation_id
         return state
 
+    def leads(self, state: MessageState, leaf: str | None) -> bool:
+        """Whether a message that has just appeared takes the place of `leaf` as the newest of the conversation."""
+        # A user's message may be echoed after the answer to it has begun.
+        return state.role in _BY_MODEL or (state.role == "user" and state.id not in self._ancestors(leaf))
+
+    def belong(self, conversation_id: str) -> list[Record]:
+        """The conversation has got its name: all that was written without it, again."""
+        states = [state for state in self._states.values() if state.conversation_id is None]
+        return [self.written(state, conversation_id, live=True) for state in states]
+
+    def moderate(self, identity: str | None, conversation_id: str | None) -> list[Record]:
+        """The service blocked a message, the newest where it names none.
+
+        What the person saw is written first; what takes its place then only becomes a version.
+        """
+        state = self._states.get(identity) if identity else next(reversed(self._states.values()), None)
+        if state is None:
+            return []
+        record = self.written(state, conversation_id, live=True)
+        state.moderated = True
+        return [record]
+
     def change(
         self, state: MessageState, at: int, conversation_id: str | None, before: Message | None = None
     ) -> list[Record]:
         """Note that one event changed a message; `before` is its record from ahead of an edit of its content."""
-        state.changed, state.at = True, at
-        records: list[Record] = []
-        if state.first_token_at is None or (before is not None and before.text):
-            says = text_of(mapping(state.message.get("content")))
-            if before is not None and before.text and not says:
-                records.append(before)
-            if says and state.first_token_at is None:
-                self._first_token(state, at)
+        appeared, state.first_seen_at = not state.first_seen_at, state.first_seen_at or at
         was_finished, state.finished = state.finished, state.message.get("status") not in (None, "in_progress")
+        records: list[Record] = []
+        if before is not None and (self._lost(state, before) or (state.changed and was_finished > state.finished)):
+            records.append(before)
+        state.changed, state.at = True, at
+        if state.awaits_token:
+            self._first_token(state, at)
         if state.finished:
             state.completed_at = state.completed_at or at
-            if not was_finished or before is not None:
-                records.append(self.written(state, conversation_id, live=False))
+        if appeared or (state.finished and (not was_finished or before is not None)):
+            records.append(self.written(state, conversation_id, live=True))
         return records
 
     def pending(self, conversation_id: str | None, *, live: bool) -> list[Record]:
@@ -121,19 +173,17 @@ class MessageStates:
     def written(self, state: MessageState, conversation_id: str | None, *, live: bool) -> Message:
         """The record of a message that is about to be written."""
         state.changed = False
-        record = self.record(state, conversation_id, live=live)
-        self.turn_exchange_id = record.turn_exchange_id or self.turn_exchange_id
-        return record
+        return self.record(state, conversation_id, live=live)
 
     def record(self, state: MessageState, conversation_id: str | None, *, live: bool) -> Message:
         """A message as it stands."""
-        by_model = mapping(state.message.get("author")).get("role") in ("assistant", "tool")
         seen = Observation(
             stream_id=self._exchange.stream_id,
             source=self._exchange.source,
             at=state.at,
+            first_seen_at=state.first_seen_at,
             live=live and not state.finished,
-            requested_model=self._exchange.requested_model if by_model else None,
+            requested_model=self._exchange.requested_model if state.role in _BY_MODEL else None,
             prompt_message_id=self._exchange.request_message_id,
             first_token_at=state.first_token_at,
             completed_at=state.completed_at,
@@ -142,12 +192,28 @@ class MessageStates:
         )
         return read_message(state.id, state.message, state.conversation_id or conversation_id, seen)
 
+    def _ancestors(self, identity: str | None) -> set[str]:
+        """The messages above one, as far as this stream shows them."""
+        found: set[str] = set()
+        while (state := self._states.get(identity or "")) is not None and len(found) < _ANCESTORS:
+            identity = state.parent_id
+            if identity is None or identity in found:
+                break
+            found.add(identity)
+        return found
+
+    def _lost(self, state: MessageState, before: Message) -> bool:
+        """Whether a message no longer has the text, or the files, that it had."""
+        text = text_of(mapping(state.message.get("content"))) or ""
+        if before.text and (not text or (state.moderated and not continues(text, before.text))):
+            return True
+        return bool(before.assets) and not {a.id for a in before.assets} <= {a.id for a in assets_of(state.message)}
+
     def _first_token(self, state: MessageState, at: int) -> None:
-        message = state.message
-        role = mapping(message.get("author")).get("role")
-        if role not in ("assistant", "tool"):
+        content = mapping(state.message.get("content"))
+        if not text_of(content):
             return
         state.first_token_at = at
-        to_person = role == "assistant" and message.get("recipient") in (None, "all")
-        if to_person and mapping(message.get("content")).get("content_type") not in THINKING:
+        to_person = state.role == "assistant" and state.message.get("recipient") in (None, "all")
+        if to_person and content.get("content_type") not in THINKING:
             self.first_token_at = self.first_token_at or at

@@ -22,6 +22,7 @@ class Observation:
     source: str
     at: int
     live: bool
+    first_seen_at: int | None = None
     requested_model: str | None = None
     prompt_message_id: str | None = None
     first_token_at: int | None = None
@@ -43,6 +44,7 @@ def read_message(
         mapping(message.get("content")),
         mapping(message.get("metadata")),
     )
+    parent = string(metadata.get("parent_id")) or parent_id
     return Message(
         id=identity,
         conversation_id=conversation_id,
@@ -50,7 +52,8 @@ def read_message(
         source=seen.source,
         at=seen.at,
         live=seen.live,
-        parent_id=string(metadata.get("parent_id")) or parent_id,
+        first_seen_at=seen.first_seen_at or seen.at,
+        parent_id=parent if parent != identity else None,
         role=string(author.get("role")),
         author_name=string(author.get("name")),
         recipient=string(message.get("recipient")),
@@ -94,6 +97,11 @@ def text_of(content: dict[str, Any]) -> str | None:
     if isinstance(content.get("content"), str):
         return scalars(content["content"])
     return None
+
+
+def continues(text: str, earlier: str) -> bool:
+    """Whether a text is an earlier one, grown. Half of a split emoji stands as U+FFFD until the other half comes."""
+    return text.startswith(earlier.rstrip("\ufffd"))
 
 
 def is_visible(message: dict[str, Any]) -> bool:
@@ -196,8 +204,9 @@ def _part_assets(part: dict[str, Any], role: str, origin: str) -> list[Asset | N
 
 
 def _pointer_asset(pointer: Any, role: str, kind: str, origin: str, part: dict[str, Any] | None = None) -> Asset | None:
-    identity = images.pointer_id(pointer) if isinstance(pointer, str) else None
-    if identity is None:
+    pointer = string(pointer)
+    identity = images.pointer_id(pointer) if pointer is not None else None
+    if pointer is None or identity is None:
         return None
     size = integer((part or {}).get("size_bytes"))
     return Asset(identity, pointer.partition("?")[0], role, kind, origin, size_bytes=size)

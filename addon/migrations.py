@@ -85,7 +85,8 @@ _INDEXES = {
 }
 
 # A message enters the search index when it stops growing: indexing each growth would cost more than the capture.
-# Exactly the rows with live = 0 are indexed, which is what 'delete' of an external content table relies on.
+# Exactly the rows with live = 0 are indexed, which is what 'delete' of an external content table relies on. Leaving
+# and entering are one trigger: SQLite does not say which of two triggers of one event runs first.
 _SEARCH = """
 CREATE VIRTUAL TABLE messages_fts USING fts5(
     text, content="messages", content_rowid="n", tokenize='unicode61 remove_diacritics 2');
@@ -99,15 +100,12 @@ CREATE TRIGGER messages_search_delete AFTER DELETE ON messages WHEN old.live = 0
     INSERT INTO messages_fts (messages_fts, rowid, text) VALUES ('delete', old.n, old.text);
     INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text) VALUES ('delete', old.n, old.text);
 END;
-CREATE TRIGGER messages_search_leave AFTER UPDATE OF text, live ON messages
-WHEN old.live = 0 AND (new.live <> 0 OR old.text IS NOT new.text) BEGIN
-    INSERT INTO messages_fts (messages_fts, rowid, text) VALUES ('delete', old.n, old.text);
-    INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text) VALUES ('delete', old.n, old.text);
-END;
-CREATE TRIGGER messages_search_enter AFTER UPDATE OF text, live ON messages
-WHEN new.live = 0 AND (old.live <> 0 OR old.text IS NOT new.text) BEGIN
-    INSERT INTO messages_fts (rowid, text) VALUES (new.n, new.text);
-    INSERT INTO messages_fts_cjk (rowid, text) VALUES (new.n, new.text);
+CREATE TRIGGER messages_search_update AFTER UPDATE OF text, live ON messages
+WHEN old.live <> new.live OR old.text IS NOT new.text BEGIN
+    INSERT INTO messages_fts (messages_fts, rowid, text) SELECT 'delete', old.n, old.text WHERE old.live = 0;
+    INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text) SELECT 'delete', old.n, old.text WHERE old.live = 0;
+    INSERT INTO messages_fts (rowid, text) SELECT new.n, new.text WHERE new.live = 0;
+    INSERT INTO messages_fts_cjk (rowid, text) SELECT new.n, new.text WHERE new.live = 0;
 END;
 """
 
@@ -127,25 +125,27 @@ _VIEWS = {
                    AS characters_per_second
         FROM streams s
         LEFT JOIN conversations c ON c.id = s.conversation_id
-        LEFT JOIN messages prompt ON prompt.conversation_id = s.conversation_id AND prompt.id = s.request_message_id
+        LEFT JOIN messages prompt ON prompt.conversation_id IS s.conversation_id AND prompt.id = s.request_message_id
         LEFT JOIN messages answer ON answer.n = (
             SELECT max(m.n) FROM messages m
             WHERE m.stream_id = s.id AND m.role = 'assistant' AND m.visible = 1
               AND m.content_type NOT IN ('thoughts', 'reasoning_recap'))
         WHERE s.kind IN ('turn', 'resume', 'topic')""",
-    # The current branch of each conversation, from its root to its current node.
+    # The current branch of each conversation, from its root to its current node. Each message once, also where the
+    # parents the service named go round in a circle.
     "threads": """
         WITH RECURSIVE branch (conversation_id, id, distance) AS (
             SELECT id, current_node, 0 FROM conversations WHERE current_node IS NOT NULL
             UNION
             SELECT b.conversation_id, m.parent_id, b.distance + 1 FROM branch b
             JOIN messages m ON m.conversation_id = b.conversation_id AND m.id = b.id
-            WHERE m.parent_id IS NOT NULL AND b.distance < 10000)
-        SELECT b.conversation_id,
-               row_number() OVER (PARTITION BY b.conversation_id ORDER BY b.distance DESC) AS position,
+            WHERE m.parent_id IS NOT NULL AND b.distance < 10000),
+        node AS (SELECT conversation_id, id, min(distance) AS distance FROM branch GROUP BY conversation_id, id)
+        SELECT node.conversation_id,
+               row_number() OVER (PARTITION BY node.conversation_id ORDER BY node.distance DESC) AS position,
                m.n, m.id, m.role, m.author_name, m.recipient, m.content_type, m.text, m.status, m.visible,
                m.model_slug, m.created_at
-        FROM branch b JOIN messages m ON m.conversation_id = b.conversation_id AND m.id = b.id""",
+        FROM node JOIN messages m ON m.conversation_id = node.conversation_id AND m.id = node.id""",
     "image_gallery": """
         SELECT g.id, g.conversation_id, c.title AS conversation_title, g.message_id, g.part_index, g.status, g.title,
                asked.text AS user_prompt, g.prompt AS tool_prompt, g.size, g.width, g.height, g.size_bytes, g.seed,

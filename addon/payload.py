@@ -5,6 +5,7 @@ orjson refuses those, so they take the standard library's slower way and are joi
 """
 
 import json
+import math
 import re
 from typing import Any
 
@@ -16,14 +17,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def loads(data: bytes) -> Any:
     """The JSON value in `data`, lone surrogates allowed; `ValueError` when there is none.
 
-    Duplicate keys: the last wins. Invalid UTF-8 becomes U+FFFD, as an event stream is decoded (WHATWG HTML 9.2.6).
+    Duplicate keys: the last wins. A number beyond the range of floats is None, as it is to who reads JavaScript's
+    JSON. Invalid UTF-8 becomes U+FFFD, as an event stream is decoded (WHATWG HTML 9.2.6).
     """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse_constant)
+        return json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -85,6 +87,11 @@ def microseconds(value: Any) -> int | None:
     """The service's float seconds since the epoch as whole microseconds; None outside the years 1970 to 9999."""
     seconds = number(value)
     return round(seconds * 1_000_000) if seconds is not None and 0 < seconds < 253_402_300_799 else None
+
+
+def _finite(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
 
 
 def _refuse_constant(name: str) -> float:

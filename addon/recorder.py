@@ -33,6 +33,10 @@ SNAPSHOT_SECONDS = 0.24
 """How often a growing message is written: readers see it within a quarter of a second, about four times a second."""
 
 RETRY_SECONDS = 0.1
+
+NICENESS = 5
+"""When the machine is busy, traffic goes first; the journal holds what comes meanwhile."""
+
 BATCH_RECORDS = 2000
 
 
@@ -181,6 +185,11 @@ class Recorder:
                     report({"warning": f"the database cannot be written yet ({error}); trying again"})
                 time.sleep(RETRY_SECONDS)
         self._batch.clear()
+        if refused := self._store.take_failures():
+            # What no table took must stay somewhere.
+            self.counters["errors"] += refused
+            for source in self._sources.values():
+                source.failed = True
         closed, self._closed = self._closed, []
         for capture in closed:
             self._report(capture)
@@ -192,7 +201,6 @@ class Recorder:
         self.counters["streams"] += 1
         self.counters["messages"] += capture.message_count
         self.counters["events_unrecognised"] += summary.unrecognised
-        self.counters["errors"] += self._store.take_failures()
         report({"answer": asdict(summary), "counters": self.counters})
 
 
@@ -210,6 +218,7 @@ def _wait(seconds: float | None) -> bool:
 
 def main() -> int:
     """Run until the proxy is gone; 1 when the archive cannot be opened."""
+    os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)

@@ -5,6 +5,8 @@ Everything here runs on the proxy's event loop and never blocks it, except `stop
 
 import asyncio
 import contextlib
+import importlib.util
+import json
 import os
 import select
 import subprocess
@@ -14,13 +16,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 WAKE_SECONDS = 0.02
 """How long chunks may collect before the recorder is woken: a batch is a transaction."""
 
 _BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+def missing_packages() -> str:
+    """The packages that the recorder needs and this Python lacks, separated by commas; "" when all are there."""
+    needed = ["orjson", "brotli", "sqlite_utils"] + ([] if sys.version_info >= (3, 14) else ["backports"])
+    return ", ".join(name for name in needed if importlib.util.find_spec(name) is None)
 
 
 class RecorderProcess:
@@ -123,7 +129,7 @@ class RecorderProcess:
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             try:
-                report = orjson.loads(line)
+                report = json.loads(line)
             except ValueError:
                 report = {"error": line.decode("utf-8", "replace")}
             if "fatal" in report:

@@ -79,6 +79,7 @@ class Message:
     source: str
     at: int
     live: bool
+    first_seen_at: int | None = None
     parent_id: str | None = None
     role: str | None = None
     author_name: str | None = None

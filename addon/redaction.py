@@ -3,6 +3,8 @@
 Applied to the bytes of each event and each request before anything else sees them, so that no later stage can
 store a credential. What a person or the model wrote is text inside JSON strings, where a quotation mark is
 escaped: a key is only a key outside of strings, so conversations pass unchanged.
+
+Every repetition is possessive: the time is linear in the data, whatever somebody puts into it.
 """
 
 import base64
@@ -11,48 +13,83 @@ import re
 from addon.payload import loads
 
 _SECRET_KEYS = (
-    "token|(?:[a-z_]+_)?(?:access|refresh|id|session|conduit|resume|arkose|turnstile|proof|sentinel|requirements|csrf|"
-    "integrity|handoff|auth|bearer)_?token|authorization|cookie|set-cookie|x-conduit-token|x-oai-is|"
-    "openai-sentinel-[a-z-]+|verify|sig|signature|password|secret|api_key|client_secret"
+    r"[a-z0-9_-]*(?:token|secret|password|api[_-]?key)|(?:proxy-)?authorization|(?:set-)?cookies?|x-oai-is|"
+    r"openai-sentinel-[a-z-]+|verify|sig|signature|jwt"
 )
-_SECRET = re.compile(rb'("(?:' + _SECRET_KEYS.encode() + rb')"\s*:\s*")((?:[^"\\]|\\.)*)', re.IGNORECASE)
-# Only a value that is such a URL as a whole, and never under a key that holds what somebody wrote.
-_SIGNED_URL = re.compile(
-    rb'("(?!(?:v|text|content|prompt|body|query)")[^"\\]+"\s*:\s*"(?:[a-z]+:|\\/|/)[^"\\\s?]*'
-    rb"(?:oaiusercontent\.com|blob\.core\.windows\.net|webpubsub\.azure\.com|ws\.chatgpt\.com|/estuary/content)"
-    rb'[^"\\\s?]*)\?[^"]*',
-    re.IGNORECASE,
+_WRITTEN_KEYS = "v|text|content|prompt|body|query|title|name|summary|snippet|alt|description|code|result|arguments"
+
+_SECRET = re.compile(rb'("(?:' + _SECRET_KEYS.encode() + rb')"\s*+:\s*+")([^"\\]*+(?:\\.[^"\\]*+)*+)', re.I | re.S)
+# A value in one piece that ends where its string ends, and never under a key that holds what somebody wrote.
+_MEMBER = re.compile(
+    rb'("(?!(?:' + _WRITTEN_KEYS.encode() + rb')")[^"\\]++"\s*+:\s*+")'
+    rb'([^"\\\s]*+(?:\\[^bfnrt][^"\\\s]*+)*+)(?="|\Z)',
+    re.I,
 )
-_JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}")
-_HINTS = re.compile(
-    rb'(?i)token"|authorization"|cookie"|x-oai-is"|sentinel|verify"|sig"|signature"|password"|secret"|api_key"'
+_RUN = re.compile(rb'((?:[^"\\\s?]|\\[/u])++)(?:\?(?:[^"\\\s]|\\[/u])++)?+')
+_SIGNED = re.compile(
+    rb"(?i)\Awss?:|oaiusercontent\.com|blob\.core\.windows\.net|webpubsub\.azure\.com|ws\.chatgpt\.com|estuary(?:\\?/)content"
 )
-_URL_HINTS = re.compile(rb"(?i)oaiusercontent|core\.windows\.net|webpubsub|ws\.chatgpt\.com|estuary/content")
+# At the start of a word, an escape of JSON or of a URL included: "KeyJavaScriptConcepts" is no token.
+_JWT = re.compile(
+    rb"eyJ(?:(?<![A-Za-z0-9]eyJ)|(?<=\\[bfnrt]eyJ)|(?<=\\u[0-9A-Fa-f]{4}eyJ)|(?<=%[0-9A-Fa-f]{2}eyJ))"
+    rb"[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+){0,4}+"
+)
+
+# Lower case. Each match of `_SECRET` holds one of the first, each of `_SIGNED` one of the second.
+_KEY_HINTS = (
+    b'token"', b'secret"', b'password"', b'key"', b'authorization"', b'cookie"', b'cookies"', b'x-oai-is"',
+    b"openai-sentinel", b'verify"', b'sig"', b'signature"', b'jwt"',
+)  # fmt: skip
+_URL_HINTS = (b"ws:", b"wss:", b"oaiusercontent", b"windows.net", b"webpubsub", b"ws.chatgpt", b"estuary")
 
 REDACTED = b"redacted"
+_TOPIC = b" turn_topic_id="
 
 
 def redact(data: bytes, *, tokens: bool = False) -> bytes:
-    """`data` without the values of secret keys and without the query of signed URLs; the same object when clean.
+    """`data` without the values of secret keys, without JWTs and the query of signed URLs; the same object when clean.
 
-    With `tokens`, anything shaped like a JWT goes too: right for what no person wrote.
+    A JWT or URL is taken out where it is the whole value of a key, but of none that holds text. With `tokens` it is
+    taken out wherever it stands: right for what no person wrote, and for JSON that was cut.
     The topic that a resume token names is no secret and stays: `redacted turn_topic_id=...`.
     """
-    if _HINTS.search(data):
-        data = _SECRET.sub(_blank, data)
-    if _URL_HINTS.search(data):
-        data = _SIGNED_URL.sub(rb"\1?" + REDACTED, data)
-    if tokens and b"eyJ" in data:
-        data = _JWT.sub(REDACTED, data)
-    return data
+    # Nearly every event is clean, and looking for a few words is many times faster than the expressions.
+    low = data.lower()
+    clean = _SECRET.sub(_blank, data) if _holds(low, _KEY_HINTS) else data
+    if b"eyJ" in clean or (b"?" in clean and _holds(low, _URL_HINTS)):
+        clean = _MEMBER.sub(_member, clean)
+        if tokens:
+            clean = _JWT.sub(REDACTED, _RUN.sub(_without_query, clean))
+    return clean if clean != data else data
+
+
+def _holds(data: bytes, words: tuple[bytes, ...]) -> bool:
+    # `any` with a generator costs twice as much, and this runs for each event.
+    for word in words:  # noqa: SIM110
+        if word in data:
+            return True
+    return False
 
 
 def _blank(match: re.Match[bytes]) -> bytes:
     key, value = match.groups()
-    if not value or value.startswith(REDACTED):
+    if not value or value == REDACTED or value.startswith(REDACTED + _TOPIC):
         return match.group()
     topic = _topic_in(value)
-    return key + REDACTED + (b" turn_topic_id=" + topic if topic else b"")
+    return key + REDACTED + (_TOPIC + topic if topic else b"")
+
+
+def _member(match: re.Match[bytes]) -> bytes:
+    key, value = match.groups()
+    if _JWT.fullmatch(value) and value.count(b".") >= 2:
+        return key + REDACTED
+    url, mark, _ = value.partition(b"?")
+    return key + url + b"?" + REDACTED if mark and _SIGNED.search(url) else match.group()
+
+
+def _without_query(match: re.Match[bytes]) -> bytes:
+    url = match[1]
+    return url + b"?" + REDACTED if len(url) < len(match[0]) and _SIGNED.search(url) else match[0]
 
 
 def _topic_in(token: bytes) -> bytes:

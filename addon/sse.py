@@ -1,7 +1,7 @@
 """The event stream format (WHATWG HTML 9.2): decoded bytes in, events out.
 
 Sans-I/O. An event is returned as soon as the line end of its blank line is there, wherever the chunks are cut.
-Each byte is looked at once, and what is held back is bounded by `MAX_EVENT_BYTES`.
+Each byte is looked at and copied a fixed number of times, and what is held back is bounded by `MAX_EVENT_BYTES`.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ class Event:
 
     `type` is the `event` field ("message" when there was none), `data` the data lines joined by LF, as bytes;
     `last_event_id` the last valid `id` field of the stream. `end` is the offset in the decoded stream just behind
-    the event. `terminated` is False for the event a cut stream ended in: the standard drops it, we keep it flagged.
+    the event; a LF that only the next chunk brings belongs to the next event, since an event does not wait for it.
+    `terminated` is False for the event a cut stream ended in: the standard drops it, we keep it flagged.
     """
 
     type: str
@@ -35,16 +36,18 @@ class EventStreamParser:
 
     def __init__(self) -> None:
         self._offset = 0
-        self._partial: list[bytes] = []
-        self._held = 0
+        self._partial = bytearray()
         self._after_cr = False
         self._at_start = True
         self._type = b""
-        self._data: list[bytes] = []
+        self._data = bytearray()
         self._last_event_id = ""
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """The events that `chunk` completes. Raises `StreamError` when one event exceeds `MAX_EVENT_BYTES`."""
+        """The events that `chunk` completes.
+
+        Raises `StreamError` when one event exceeds `MAX_EVENT_BYTES`; then nothing more may be fed.
+        """
         if self._after_cr and chunk:
             # CR LF is one line end, also when a chunk ends between the two.
             self._after_cr = False
@@ -63,8 +66,8 @@ class EventStreamParser:
             self._line(self._join(line.rstrip(b"\r\n")), events)
         if rest:
             self._offset += len(rest)
-            self._partial.append(rest)
-            self._hold(len(rest))
+            self._partial += rest
+            self._check(len(self._partial))
         return events
 
     def close(self) -> list[Event]:
@@ -78,7 +81,7 @@ class EventStreamParser:
 
     def _join(self, line: bytes) -> bytes:
         if self._partial:
-            line = b"".join([*self._partial, line])
+            line = b"".join((self._partial, line))
             self._partial.clear()
         if self._at_start:
             self._at_start = False
@@ -89,11 +92,12 @@ class EventStreamParser:
         if not line:
             self._dispatch(events)
             return
+        self._check(len(line))
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
-            self._data.append(value)
-            self._hold(len(value))
+            self._data += value
+            self._data.append(_LF)
         elif field == b"event":
             self._type = value
         elif field == b"id" and b"\0" not in value:
@@ -103,13 +107,13 @@ class EventStreamParser:
     def _dispatch(self, events: list[Event], *, terminated: bool = True) -> None:
         if self._data:
             type_ = self._type.decode("utf-8", "replace") if self._type else "message"
-            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            events.append(Event(type_, data, self._offset, self._last_event_id, terminated))
-        self._data = []
+            del self._data[-1]
+            events.append(Event(type_, bytes(self._data), self._offset, self._last_event_id, terminated))
+            self._data.clear()
         self._type = b""
-        self._held = 0
 
-    def _hold(self, size: int) -> None:
-        self._held += size
-        if self._held > MAX_EVENT_BYTES:
+    def _check(self, line_bytes: int) -> None:
+        if len(self._data) + line_bytes > MAX_EVENT_BYTES:
+            self._partial.clear()  # so that `close` has nothing left to say
+            self._data.clear()
             raise StreamError(f"an event exceeds {MAX_EVENT_BYTES} bytes")

@@ -16,11 +16,14 @@ from addon.rows import columns, ensure_conversation, timestamp, upsert
 BUSY_TIMEOUT_MS = 100
 """SQLite's own wait for a lock; the caller retries for as long as it takes."""
 
-_RETRY = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM"})
+# The errors that speak of the record, not of the file; all others may pass, and nothing may be lost to them. A damaged
+# search index must not stop the capture: the row it refuses can be made again from the raw body.
+_REFUSALS = frozenset({"CONSTRAINT", "TOOBIG", "MISMATCH", "RANGE", "ERROR"})
+_DAMAGED_INDEX = "SQLITE_CORRUPT_VTAB"
 
 
 class StoreBusy(Exception):
-    """The batch could not be written now (locked, disk full): nothing of it is stored, write it again later."""
+    """The batch could not be written now (locked, disk full): write it again later."""
 
 
 class Store:
@@ -36,11 +39,9 @@ class Store:
         archive.prepare(path)
         try:
             return cls(_connect(path))
-        except sqlite3.OperationalError as error:
-            if _retryable(error):
+        except sqlite3.Error as error:
+            if _code(error) in ("BUSY", "LOCKED"):
                 raise StoreBusy(str(error)) from None
-            raise ArchiveError(f"{path}: {error}") from None
-        except sqlite3.DatabaseError as error:
             raise ArchiveError(f"{path}: {error}") from None
 
     def close(self) -> None:
@@ -53,25 +54,27 @@ class Store:
         return failed
 
     def write(self, records: Sequence[Record]) -> None:
-        """Store a batch in one transaction. Raises `StoreBusy`; then nothing of it is stored.
+        """Store a batch in one transaction. Raises `StoreBusy`; then it is to be written again, whole.
 
         A record that SQLite refuses for what it holds must not take the others along: it is left out and counted.
         """
         try:
             self._transaction(records)
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            if _retryable(error):
+            if not _refuses(error):
                 raise StoreBusy(str(error)) from None
             self._one_by_one(records)
 
     def _one_by_one(self, records: Sequence[Record]) -> None:
+        failed = 0
         for record in records:
             try:
                 self._transaction([record])
             except (sqlite3.Error, OverflowError, UnicodeError) as error:
-                if _retryable(error):
+                if not _refuses(error):
                     raise StoreBusy(str(error)) from None
-                self.failed += 1
+                failed += 1
+        self.failed += failed
 
     def _transaction(self, records: Sequence[Record]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -145,22 +148,48 @@ class Store:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256)
-    db.row_factory = sqlite3.Row
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version < archive.VERSION:
-        # Imported only where there is work: sqlite-utils costs more than half of the recorder's start.
-        from sqlite_utils import Database  # noqa: PLC0415
-
-        from addon import migrations  # noqa: PLC0415
-
-        db.execute(f"PRAGMA application_id = {archive.APPLICATION_ID}")
-        migrations.apply(Database(db))
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA foreign_keys = ON")
+    try:
+        db.row_factory = sqlite3.Row
+        if _version(db) < archive.VERSION:
+            _migrate(db)
+        archive.check_version(path, _version(db))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
-def _retryable(error: Exception) -> bool:
-    name = str(getattr(error, "sqlite_errorname", ""))
-    return any(name == code or name.startswith(code + "_") for code in _RETRY)
+def _migrate(db: sqlite3.Connection) -> None:
+    # Imported only where there is work: sqlite-utils costs more than half of the recorder's start.
+    from sqlite_utils import Database  # noqa: PLC0415
+
+    from addon import migrations  # noqa: PLC0415
+
+    # Two proxies may start on one new file: the second waits here and finds everything done.
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.execute(f"PRAGMA application_id = {archive.APPLICATION_ID}")
+        migrations.apply(Database(db))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _version(db: sqlite3.Connection) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _code(error: Exception) -> str:
+    """The primary result code of SQLite, without its prefix; "" for errors that are Python's own."""
+    return str(getattr(error, "sqlite_errorname", "")).removeprefix("SQLITE_").partition("_")[0]
+
+
+def _refuses(error: Exception) -> bool:
+    name = getattr(error, "sqlite_errorname", None)
+    return name is None or name == _DAMAGED_INDEX or _code(error) in _REFUSALS

@@ -1,6 +1,7 @@
 """Beside other addons and options of mitmproxy: options, commands, bodies given back, hosts left alone."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,22 @@ def test_a_wrong_setting_stops_mitmdump_with_one_clear_line(tmp_path: Path, opti
     assert f"ChatGPT Capture: {line.format(folder=tmp_path)}" in printed
 
 
+def test_a_missing_package_stops_mitmdump_with_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as util\n"
+        "real = util.find_spec\n"
+        "util.find_spec = lambda name, package=None: None if name == 'orjson' else real(name, package)\n"
+    )
+    command = [str(MITMDUMP), "-s", str(ADDON), "--listen-port", "0", "--set", f"confdir={tmp_path}"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 1
+    assert "ChatGPT Capture: needs orjson beside mitmproxy" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_every_option_is_documented(tmp_path: Path) -> None:
     command = [str(MITMDUMP), "-s", str(ADDON), "--options", "--set", f"confdir={tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=tmp_path)
@@ -78,7 +95,7 @@ def test_the_stats_command_counts(tmp_path: Path) -> None:
         running.ask("hello")
         running.proxy.wait_for_log("characters", 10)
         running.ask("hello")
-        assert any("STATS 1 answers and 3 messages captured into chatgpt.db" in line for line in running.proxy.log)
+        assert any("STATS 1 exchanges and 3 messages captured into chatgpt.db" in line for line in running.proxy.log)
 
 
 def test_a_stream_that_another_addon_changes_reaches_the_client_changed_and_is_captured_as_served(

@@ -34,6 +34,8 @@ def dump(database: Path) -> dict[str, list[dict[str, Any]]]:
 
 def recorder_of(process_id: int) -> int:
     """The process id of the recorder that a mitmdump started."""
+    if not Path("/proc").is_dir():
+        pytest.skip("finding the recorder needs /proc")
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
@@ -218,4 +220,4 @@ def read(saved: Path, database: Path) -> None:
     command = [str(mitmdump), "-nr", str(saved), "-s", str(ADDON), *settings]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "answers and" in done.stdout
+    assert "exchanges and" in done.stdout

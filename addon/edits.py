@@ -1,0 +1,22 @@
+"""What one delta may do to the message on its channel, told from its verb and pointer alone."""
+
+from typing import Any
+
+from addon.delta import VERBS, leaves
+
+_REWRITING = VERBS - {"append", "patch"}
+_WHOLE = frozenset({"", "/message", "/message/content"})
+
+
+def edits_content(verb: Any, pointer: Any, value: Any, *, finished: bool) -> bool:
+    """Whether a delta may take away or replace what a message says; of a finished one also whether it adds to it."""
+    verbs = VERBS if finished else _REWRITING
+    return any(
+        path in _WHOLE or (inner in verbs and path.startswith("/message/content/"))
+        for inner, path in leaves(verb, pointer, value)
+    )
+
+
+def only_grows(verb: Any, pointer: Any) -> bool:
+    """Whether a delta can do no more to a message than to make what it says longer."""
+    return verb == "append" and isinstance(pointer, str) and pointer.startswith("/message/content/")

@@ -1,0 +1,33 @@
+"""How a captured exchange ended: its state, and one line for a person where it did not go well."""
+
+from addon.conversation import ConversationDecoder
+from addon.exchange import Closing, Opening
+
+_CUT = {
+    "end": "ended without [DONE]",
+    "cut": "connection closed",
+    "shutdown": "the proxy was stopped",
+    "lost": "the proxy was killed",
+    "unseen": "another addon took the body",
+}
+
+
+def ending(
+    opening: Opening, closing: Closing, decoder: ConversationDecoder, failure: str | None
+) -> tuple[str, str | None]:
+    """`streams.state` and `streams.error`; `failure` says why the body could not be decoded to its end."""
+    status, turn = opening.status_code or 200, decoder.turn
+    if status >= 400:
+        return "error", f"HTTP {status} {opening.content_type or ''}".rstrip()
+    if failure or turn.error:
+        return "error", failure or turn.error
+    if turn.handed_off and not decoder.messages.answered:
+        return "handed_off", None
+    if not opening.streamed:
+        return "error", f"answered by {opening.content_type or 'nothing'} instead of an event stream"
+    if decoder.done or turn.complete or decoder.messages.answered:
+        return "complete", None
+    if closing.reason == "end" and opening.kind == "other":
+        return "complete", None
+    detail = "".join(character for character in closing.detail[:200] if character.isprintable())
+    return "interrupted", _CUT.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")

@@ -1,0 +1,45 @@
+"""One exchange as the proxy knows it: how it began and how it ended. Both cross the journal as JSON."""
+
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from addon.payload import dumps
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the proxy knew of an exchange when its response began."""
+
+    stream_id: str
+    source: str
+    kind: str
+    streamed: bool
+    host: str
+    path: str
+    method: str
+    started_at: int
+    http_version: str | None = None
+    status_code: int | None = None
+    content_type: str | None = None
+    content_encoding: str = ""
+    request_encoding: str = ""
+    keep_raw: bool = True
+    keep_temporary: bool = True
+
+    def to_bytes(self) -> bytes:
+        """The JSON form; what a header or a path holds that is no text becomes U+FFFD."""
+        return dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Opening":
+        """The inverse of `to_bytes`; `ValueError` or `TypeError` for anything else."""
+        return cls(**orjson.loads(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How an exchange ended: `end` (cleanly), `cut`, `shutdown`, `unseen` (another addon had it), `lost` (killed)."""
+
+    reason: str
+    detail: str = ""

@@ -1,0 +1,279 @@
+"""What the capture costs: this addon beside a bare streaming mitmdump (`stream = True`), in one run.
+
+    scripts/bench --quick      under a minute
+    scripts/bench              more rounds
+
+Both proxies run the whole time; each round sends the same streams through both, in random order, and compares the
+two. A service process and this client share the machine with them, so only the ratios mean something. Latency is
+from the service's write of an event to its arrival at the client, both on the machine's monotonic clock.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import datetime
+import json
+import os
+import platform
+import random
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts import loopback, scenes
+
+ROOT = Path(__file__).resolve().parent.parent
+ADDON = ROOT / "addon" / "chatgpt_capture.py"
+
+UNPACED_STREAMS, PACED_STREAMS, EVENTS_PER_SECOND = 100, 50, 10
+CONCURRENCY = 20
+WORDS = 40
+_STAMP = re.compile(rb": t=(\d+)\n")
+
+BARE = "def responseheaders(flow):\n    flow.response.stream = True\n"
+
+TIMED = """
+import statistics, sys, time
+took = []
+def responseheaders(flow):
+    tap = flow.response.stream
+    def timed(chunk):
+        began = time.perf_counter_ns()
+        passed = tap(chunk)
+        took.append(time.perf_counter_ns() - began)
+        return passed
+    flow.response.stream = timed
+def done():
+    print(f"TAP {statistics.median(took) / 1000:.2f} {len(took)}", flush=True)
+"""
+
+
+@dataclass
+class Arm:
+    """One of the two proxies and what it cost, a value a round."""
+
+    name: str
+    proxy: loopback.Proxy
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+
+    def processes(self) -> list[int]:
+        """The proxy and, for ours, its recorder."""
+        return [self.proxy.process.pid, *children(self.proxy.process.pid)]
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--quick", action="store_true", help="fewer rounds: under a minute")
+    arguments.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    if options.serve:
+        return serve()
+    began = time.monotonic()
+    rounds, paced_seconds = (3, 2.5) if options.quick else (9, 10.0)
+    with tempfile.TemporaryDirectory() as temporary, service() as upstream:
+        folder = Path(temporary)
+        print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}\n")
+        with (
+            proxy(folder / "bare", upstream, addon=False, script=BARE) as bare,
+            proxy(folder / "ours", upstream, addon=True) as ours,
+        ):
+            arms = [Arm("bare", bare), Arm("ours", ours)]
+            asyncio.run(compare(arms, rounds, paced_seconds))
+        tap, calls = tap_cost(folder / "timed", upstream)
+        print(f"\ntap: {tap} us median of {calls} chunks, in mitmdump")
+    print(f"{time.monotonic() - began:.0f} s in all")
+    return 0
+
+
+async def compare(arms: list[Arm], rounds: int, paced_seconds: float) -> None:
+    """Print the table, a line a case as each is measured, then memory."""
+    print("| case | throughput | p50 | p99 | proxy CPU | recorder CPU |\n| --- | --- | --- | --- | --- | --- |")
+    grown = {arm.name: [memory(arm)] for arm in arms}
+    encodings: tuple[scenes.Encoding, ...] = ("v1", "v0")
+    for encoding in encodings:
+        for http2 in (False, True):
+            label = f"{encoding}, HTTP/{'2' if http2 else '1.1'}"
+            await measure(arms, f"unpaced, {label}", rounds, Load(encoding, http2, UNPACED_STREAMS, WORDS, 0.0))
+            words = round(paced_seconds * EVENTS_PER_SECOND)
+            load = Load(encoding, http2, PACED_STREAMS, words, 1 / EVENTS_PER_SECOND)
+            await measure(arms, f"paced, {label}", max(1, rounds // 3), load)
+            for arm in arms:
+                grown[arm.name].append(memory(arm))
+    print()
+    for name, series in grown.items():
+        sizes = " ".join("+".join(f"{size:.0f}" for size in sizes) for sizes in series)
+        print(f"memory, {name}: {sizes} MB (idle, then after each pair of cases; ours: proxy+recorder)")
+    above = sum(grown["ours"][-1]) - sum(grown["bare"][-1])
+    print(f"memory, ours above bare: {above:.0f} MB (proxy and recorder together)")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one measurement sends."""
+
+    encoding: scenes.Encoding
+    http2: bool
+    streams: int
+    words: int
+    delay: float
+
+
+async def measure(arms: list[Arm], case: str, rounds: int, load: Load) -> None:
+    """One row: medians over the rounds of ours divided by bare."""
+    recorder: list[float] = []
+    for arm in arms:
+        arm.seconds, arm.cpu, arm.p50, arm.p99 = [], [], [], []
+        await send(arm, Load(load.encoding, load.http2, 5, 20, 0.0))  # connections and code are warm
+    for _ in range(rounds):
+        for arm in random.sample(arms, len(arms)):
+            before = [cpu(process) for process in arm.processes()]
+            began = time.monotonic()
+            latencies = await send(arm, load)
+            arm.seconds.append(time.monotonic() - began)
+            used = [cpu(process) - earlier for process, earlier in zip(arm.processes(), before, strict=True)]
+            arm.cpu.append(used[0])
+            recorder += [used[1] / used[0]] if len(used) > 1 else []
+            if load.delay:
+                quantiles = statistics.quantiles(latencies, n=100)
+                arm.p50.append(quantiles[49])
+                arm.p99.append(quantiles[98])
+    bare, ours = arms
+    throughput = f"{ratio(bare.seconds, ours.seconds):.2f} x" if not load.delay else ""
+    p50, p99 = (f"{ratio(ours.p50, bare.p50):.2f} x", f"{ratio(ours.p99, bare.p99):.2f} x") if load.delay else ("", "")
+    row = [case, throughput, p50, p99, f"{ratio(ours.cpu, bare.cpu):.2f} x", f"{statistics.median(recorder):.2f} x"]
+    print(f"| {' | '.join(row)} |", flush=True)
+
+
+async def send(arm: Arm, load: Load) -> list[float]:
+    """All streams of a load; the seconds each event took, when they are stamped."""
+    slots = asyncio.Semaphore(load.streams if load.delay else CONCURRENCY)
+    async with loopback.Client(arm.proxy.port, arm.proxy.ca_path, http2=load.http2) as client:
+
+        async def one() -> loopback.Received:
+            async with slots:
+                prompt = f"words={load.words} delay={load.delay}"
+                return await client.send_turn(prompt, encoding=load.encoding)
+
+        answers = await asyncio.gather(*(one() for _ in range(load.streams)))
+    assert all(answer.status == 200 and not answer.error for answer in answers)
+    return [latency for answer in answers for latency in stamped(answer)]
+
+
+def stamped(answer: loopback.Received) -> Iterator[float]:
+    for arrived, chunk in zip(answer.times, answer.chunks, strict=True):
+        for stamp in _STAMP.findall(chunk):
+            yield arrived - int(stamp) / 1e9
+
+
+def tap_cost(home: Path, upstream: loopback.Upstream) -> tuple[str, str]:
+    """Median microseconds of the tap in a real mitmdump, timed by an addon around it, and of how many calls."""
+    with proxy(home, upstream, addon=True, script=TIMED) as timed:
+        asyncio.run(send(Arm("timed", timed), Load("v1", True, 20, WORDS, 0.0)))
+        timed.stop()
+        line = next(line for line in timed.log if line.startswith("TAP "))
+    _, median, calls = line.split()
+    return median, calls
+
+
+# -- processes -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def proxy(home: Path, upstream: loopback.Upstream, *, addon: bool, script: str = "") -> Iterator[loopback.Proxy]:
+    """A mitmdump with the addon, a script, or the script behind the addon."""
+    home.mkdir()
+    (home / "script.py").write_text(script)
+    scripts = [*([ADDON] if addon else []), *([home / "script.py"] if script else [])]
+    options: dict[str, object] = {"allow_hosts": r"^chatgpt\.com:443$"}
+    if addon:
+        options["chatgpt_db"] = home / "chatgpt.db"
+    with loopback.Proxy(upstream, confdir=home / "conf", scripts=scripts, options=options) as running:
+        if addon:
+            running.wait_for_log("capturing", 10)
+        yield running
+
+
+@contextlib.contextmanager
+def service() -> Iterator[loopback.Upstream]:
+    """The service as a process of its own: this module with --serve."""
+    command = [sys.executable, "-m", "scripts.benchmark", "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        try:
+            yield loopback.Upstream(ready["port"], Path(ready["ca_path"]))
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def serve() -> int:
+    """Answer `words=N delay=S` with a scene of that length, each event stamped when it is written."""
+    cache: dict[tuple[str, int, str], list[bytes]] = {}
+
+    def respond(request: loopback.Request) -> loopback.Answer:
+        prompt, exchange = scenes.asked(request.body)
+        asked = dict(pair.split("=") for pair in prompt.split())
+        words, delay = int(asked["words"]), float(asked["delay"])
+        encoding = exchange["encoding"]
+        # Another conversation each time would cost the service more than the proxy: a few in turn will do.
+        key = (encoding, words, exchange["seed"][:1])
+        if key not in cache:
+            cache[key] = scenes.plain_answer(prompt, scenes.prose(words, key[2]), **exchange).events
+        return loopback.Answer(headers=loopback.EVENT_STREAM, chunks=stamp(cache[key]), delay=delay)
+
+    with loopback.Service(respond) as running, contextlib.suppress(KeyboardInterrupt):
+        print(json.dumps({"port": running.port, "ca_path": str(running.ca_path)}), flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.pause()
+    return 0
+
+
+def stamp(events: list[bytes]) -> Iterator[bytes]:
+    """Each event with a comment that says when it was written."""
+    for event in events:
+        yield b": t=%d\n" % time.monotonic_ns() + event
+
+
+# -- what the machine says -------------------------------------------------------------------------------------------
+
+
+def children(process: int) -> list[int]:
+    """The process ids of a process's children."""
+    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def cpu(process: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(arm: Arm) -> list[float]:
+    """Resident megabytes of a proxy and of its recorder."""
+    pages = [int(Path(f"/proc/{process}/statm").read_text().split()[1]) for process in arm.processes()]
+    return [count * os.sysconf("SC_PAGE_SIZE") / 1e6 for count in pages]
+
+
+def ratio(ours: list[float], bare: list[float]) -> float:
+    """Median over the rounds of one divided by the other."""
+    return statistics.median(a / b for a, b in zip(ours, bare, strict=True))
+
+
+def machine() -> str:
+    """Processor, cores and Python, for the table's head."""
+    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+import re
+
+import pytest
+
+from addon.endpoints import HOSTS, INTERCEPTED, Endpoint, classify
+
+STREAM = "text/event-stream; charset=utf-8"
+JSON = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type", "endpoint"),
+    [
+        ("POST", "/backend-api/conversation", STREAM, Endpoint("turn", True)),
+        ("POST", "/backend-api/f/conversation", STREAM, Endpoint("turn", True)),
+        ("POST", "/backend-anon/f/conversation", STREAM, Endpoint("turn", True)),
+        ("POST", "/backend-anon/conversation", STREAM, Endpoint("turn", True)),
+        ("POST", "/backend-alt/f/conversation", STREAM, Endpoint("turn", True)),
+        ("POST", "/backend-api/f/conversation?x=1&y=/me", STREAM, Endpoint("turn", True)),
+        # A send that is answered by something else is still a send.
+        ("POST", "/backend-api/f/conversation", JSON, Endpoint("turn", False)),
+        ("POST", "/backend-api/conversation", "text/html; charset=utf-8", Endpoint("turn", False)),
+        ("POST", "/backend-api/f/conversation", "", Endpoint("turn", False)),
+        # The media type as HTTP writes it
+        ("POST", "/backend-api/f/conversation", "Text/Event-Stream", Endpoint("turn", True)),
+        ("POST", "/backend-api/f/conversation", " text/event-stream ;charset=utf-8", Endpoint("turn", True)),
+        ("POST", "/backend-api/f/conversation", "text/event-stream2", Endpoint("turn", False)),
+        ("POST", "/backend-api/f/conversation", "application/json; x=text/event-stream", Endpoint("turn", False)),
+        # Resumed
+        ("POST", "/backend-api/f/conversation/resume", STREAM, Endpoint("resume", True)),
+        ("GET", "/backend-api/f/conversation/resume?offset=3", STREAM, Endpoint("resume", True)),
+        ("POST", "/backend-anon/conversation/resume", STREAM, Endpoint("resume", True)),
+        ("POST", "/backend-api/f/conversation/resume", JSON, Endpoint("resume", False)),
+        # Paths are renamed, the media type is not.
+        ("POST", "/backend-api/sidebar/conversation", STREAM, Endpoint("other", True)),
+        ("GET", "/backend-api/tasks/t/stream", STREAM, Endpoint("other", True)),
+        ("POST", "/anything/new", STREAM, Endpoint("other", True)),
+        ("GET", "/backend-api/f/conversation", STREAM, Endpoint("other", True)),
+        ("GET", "/backend-api/memories/stream", STREAM, Endpoint("other", True)),
+        ("POST", "/backend-api/metrics", STREAM, Endpoint("other", True)),
+        # Not ours
+        ("GET", "/backend-api/conversation", JSON, None),
+        ("GET", "/backend-api/conversation/00000000-0000-4000-8000-000000000000", JSON, None),
+        ("POST", "/backend-api/f/conversation/prepare", JSON, None),
+        ("POST", "/backend-api/conversation/init", JSON, None),
+        ("GET", "/backend-api/celsius/ws/user", JSON, None),
+        ("POST", "/backend-api/register-websocket", JSON, None),
+        ("POST", "/backend-api/lat/r", JSON, None),
+        ("GET", "/", "text/html", None),
+        ("GET", "", "", None),
+        ("POST", "/x/backend-api/conversation", JSON, None),
+        ("POST", "/backend-api/conversations", JSON, None),
+        ("OPTIONS", "/backend-api/f/conversation/resume", "", None),
+        ("HEAD", "/backend-api/tasks/t/stream", STREAM, None),
+        # Credentials and telemetry, whatever their type
+        ("GET", "/api/auth/session", STREAM, None),
+        ("GET", "/backend-api/me", STREAM, None),
+        ("GET", "/backend-anon/me?x=1", STREAM, None),
+        ("GET", "/backend-api/accounts/check/v4-2023-04-27", STREAM, None),
+        ("POST", "/backend-api/sentinel/chat-requirements", STREAM, None),
+        ("POST", "/backend-api/sentinel/req", STREAM, None),
+        ("POST", "/ces/v1/t", STREAM, None),
+        ("GET", "/cdn-cgi/trace", STREAM, None),
+    ],
+)
+@pytest.mark.parametrize("host", sorted(HOSTS))
+def test_an_exchange_is_what_its_method_path_and_type_say(
+    method: str, host: str, path: str, content_type: str, endpoint: Endpoint | None
+) -> None:
+    assert classify(method, host, path, content_type) == endpoint
+
+
+def test_the_hosts_are_those_of_chatgpt() -> None:
+    assert sorted(HOSTS) == ["chat.openai.com", "chatgpt.com"]
+
+
+@pytest.mark.parametrize("host", ["chatgpt.com", "CHATGPT.com", "chatgpt.com.", "Chat.OpenAI.com"])
+def test_a_host_is_compared_as_dns_does(host: str) -> None:
+    assert classify("POST", host, "/backend-api/conversation", STREAM) == Endpoint("turn", True)
+
+
+FOREIGN = [
+    "chatgpt.com.evil.com",
+    "evilchatgpt.com",
+    "evil-chatgpt.com",
+    "chatgpt.com.evil",
+    "chatgpt.com@evil.com",
+    "evil.com/chatgpt.com",
+    "chatgptxcom",
+    "chatgpt.co",
+    "openai.com",
+    "auth.openai.com",
+    "chat.openai.com.evil.com",
+    "xchat.openai.com",
+    "chatxopenai.com",
+    "ch\u0430tgpt.com",
+    "\u212ahatgpt.com",
+    "chatgpt.com\n",
+    " chatgpt.com",
+    "",
+]
+
+
+@pytest.mark.parametrize("host", [*FOREIGN, "ws.chatgpt.com", "www.chatgpt.com", "chatgpt.com:443"])
+def test_no_other_host_is_captured(host: str) -> None:
+    assert classify("POST", host, "/backend-api/f/conversation", STREAM) is None
+
+
+def intercepted(address: str) -> bool:
+    """As mitmproxy decides for `allow_hosts`: a search, upper and lower case alike, in host and port."""
+    return any(re.search(pattern, address, re.IGNORECASE) for pattern in INTERCEPTED)
+
+
+@pytest.mark.parametrize("host", ["chatgpt.com", "ws.chatgpt.com", "chat.openai.com", "ChatGPT.com"])
+def test_the_connections_of_chatgpt_are_decrypted(host: str) -> None:
+    assert intercepted(f"{host}:443")
+
+
+@pytest.mark.parametrize(
+    "host", [*FOREIGN, "a.b.chatgpt.com", ".chatgpt.com", "chatgpt.com:443.evil.com", "203.0.113.7"]
+)
+def test_no_other_connection_is_decrypted(host: str) -> None:
+    assert not intercepted(f"{host}:443")
+
+
+def test_no_other_port_is_decrypted() -> None:
+    assert not any(intercepted(f"chatgpt.com:{port}") for port in ("80", "4430", "8443", "443:443", "443 "))

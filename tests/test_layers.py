@@ -1,0 +1,60 @@
+"""Who may know whom: the line from byte to row stays a line."""
+
+import ast
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+CORE = sorted(path for path in (ROOT / "addon").glob("*.py") if path.stem != "__init__")
+
+
+def imported(path: str) -> set[str]:
+    """The top-level names that a module imports, `addon.x` in full."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"addon.{alias.name}" for alias in node.names} if node.module == "addon" else {node.module}
+    return names
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_only_the_adaptor_knows_mitmproxy_and_nobody_knows_analysis(path: object) -> None:
+    names = imported(str(path))
+    knows = {name.partition(".")[0] for name in names}
+    assert "analysis" not in knows
+    assert ("mitmproxy" in knows) == (str(path).endswith("adaptor.py"))
+
+
+def test_the_proxy_side_imports_nothing_of_the_decoding_side() -> None:
+    proxy_side = {"addon.archive", "addon.endpoints", "addon.errors", "addon.journal", "addon.recorder_process"}
+    assert {name for name in imported("addon/adaptor.py") if name.startswith("addon")} == proxy_side
+    for name in proxy_side:
+        inner = {known for known in imported(name.replace(".", "/") + ".py") if known.startswith("addon")}
+        assert inner <= {"addon.errors"}, name
+
+
+def test_only_the_store_side_knows_sqlite() -> None:
+    knowing = {path.stem for path in CORE if {"sqlite3", "sqlite_utils"} & imported(str(path))}
+    assert knowing == {"store", "rows", "message_rows", "attachments", "migrations"}
+
+
+def test_the_recorder_starts_without_mitmproxy_and_without_what_only_migrations_need() -> None:
+    script = (
+        "import addon.recorder, sys; print([name for name in ('mitmproxy', 'sqlite_utils') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_module_shadows_one_that_mitmproxy_could_import() -> None:
+    """Mitmproxy leaves the entry's folder on `sys.path`: a bare name in it would be found first."""
+    taken = set(sys.stdlib_module_names) | {
+        name.replace("-", "_") for name in importlib.metadata.packages_distributions()
+    }
+    assert {path.stem for path in CORE} & taken == set()

@@ -1,0 +1,95 @@
+"""The README is true: its queries run and print what it shows, its tables, views and options are there."""
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from addon.capture import Capture, Closing, Opening
+from addon.store import Store
+from scripts.demonstration import ACTS
+from scripts.loopback import turn_request
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    """The archive that the demo leaves, without the proxy."""
+    path = tmp_path_factory.mktemp("readme") / "demo.db"
+    store = Store.open(path)
+    for number, act in enumerate(ACTS):
+        started = 1_790_000_000_000_000 + number * 60_000_000
+        opening = Opening(
+            stream_id=act.title,
+            source="live",
+            kind="turn",
+            streamed=True,
+            host="chatgpt.com",
+            path="/backend-api/f/conversation",
+            method="POST",
+            started_at=started,
+            status_code=200,
+            content_type="text/event-stream",
+        )
+        _, request = turn_request(act.prompt, message_id=act.scene.user_message_id)
+        capture = Capture(opening, request)
+        store.write(
+            [*capture.begin(), *capture.feed(act.scene.body, started + 1), *capture.close(Closing("end"), started + 2)]
+        )
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        yield db
+
+
+def shown_tables() -> list[tuple[str, list[list[str]]]]:
+    """Each SQL block with the rows of the table that follows it."""
+    found = []
+    for query, table in re.findall(r"```sql\n(.*?)```\n((?:\n\|[^\n]*)*)", README, re.DOTALL):
+        lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]
+        found.append((query, lines))
+    return found
+
+
+@pytest.mark.parametrize(("query", "shown"), shown_tables())
+def test_each_query_prints_what_the_readme_shows(demo: sqlite3.Connection, query: str, shown: list[list[str]]) -> None:
+    cursor = demo.execute(query)
+    rows = [["" if cell is None else str(cell).strip() for cell in row] for row in cursor]
+    if shown:
+        assert [column[0] for column in cursor.description] == shown[0]
+        assert rows == shown[2:]
+    else:
+        assert rows == []
+
+
+def test_every_table_is_described(demo: sqlite3.Connection) -> None:
+    names = {name for (name,) in demo.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    ours = {name for name in names if not name.startswith(("sqlite_", "_sqlite_", "messages_fts"))}
+    section = README.partition("## What is captured")[2].partition("## ")[0]
+    described = set(
+        re.findall(
+            r"`([a-z_]+)`", "\n".join(line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
+        )
+    )
+    views = {name for (name,) in demo.execute("SELECT name FROM sqlite_schema WHERE type = 'view'")}
+    assert described == ours | views
+
+
+def test_every_column_of_every_view_is_described(demo: sqlite3.Connection) -> None:
+    for (view,) in demo.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
+        row = re.search(rf"^\| `{view}` \| (.*) \|$", README, re.MULTILINE)
+        assert row, view
+        columns = [name for (name,) in demo.execute("SELECT name FROM pragma_table_info(?)", [view])]
+        assert re.findall(r"`([a-z_]+)`", row[1]) == columns
+
+
+def test_the_modules_on_the_path_of_the_data_are_there() -> None:
+    section = README.partition("## How it works")[2].partition("## ")[0]
+    named = re.findall(r"(?:addon/)?([a-z_]+\.py)", section)
+    assert len(named) >= 10
+    for name in named:
+        assert (Path(ROOT) / "addon" / name).is_file(), name
