@@ -37,6 +37,7 @@ class Summary:
 
     kind: str
     state: str
+    conversation_id: str | None
     title: str | None
     model: str | None
     seconds: float
@@ -153,6 +154,7 @@ class Capture:
         return Summary(
             kind=self.opening.kind,
             state=state,
+            conversation_id=self._decoder.conversation_id,
             title=self._decoder.turn.title,
             model=answer.model_slug if answer else None,
             seconds=(at - self.opening.started_at) / 1e6,

@@ -201,7 +201,9 @@ class Recorder:
         self.counters["streams"] += 1
         self.counters["messages"] += capture.message_count
         self.counters["events_unrecognised"] += summary.unrecognised
-        report({"answer": asdict(summary), "counters": self.counters})
+        # Only the first answer of a conversation carries its title.
+        title = summary.title or self._store.title_of(summary.conversation_id)
+        report({"answer": {**asdict(summary), "title": title}, "counters": self.counters})
 
 
 def report(line: dict[str, Any]) -> None:

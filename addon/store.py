@@ -3,6 +3,7 @@
 Everything is an upsert: what is read twice changes nothing (`message_rows` has the rules for messages).
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,14 @@ class Store:
         """How many records were left out since this was last asked."""
         failed, self.failed = self.failed, 0
         return failed
+
+    def title_of(self, conversation_id: str | None) -> str | None:
+        """The title of a conversation, as far as it is known; for people only, so an error is no title."""
+        query = "SELECT title FROM conversations WHERE id = ?"
+        with contextlib.suppress(sqlite3.Error):
+            row = self._db.execute(query, [conversation_id]).fetchone()
+            return row["title"] if row else None
+        return None
 
     def write(self, records: Sequence[Record]) -> None:
         """Store a batch in one transaction. Raises `StoreBusy`; then it is to be written again, whole.

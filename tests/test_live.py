@@ -162,8 +162,12 @@ def test_one_line_per_answer_and_counters_at_the_end(tmp_path: Path) -> None:
         line = running.proxy.wait_for_log("characters", 10)
         assert "“A ?[31mred?[0m title”" in line
         assert "9 characters" in line
+        later = scenes.plain_answer("and now", "Good night.", seed="later", conversation_id=scene.conversation_id)
+        running.answers["and now"] = loopback.answer(later.events)
+        running.ask("and now", conversation_id=scene.conversation_id)
+        assert "red?[0m title”" in running.proxy.wait_for_log("11 characters", 10)
         assert running.proxy.stop() == 0
-        assert "1 exchanges and 3 messages captured into chatgpt.db" in running.log
+        assert "2 exchanges and 5 messages captured into chatgpt.db" in running.log
 
 
 def test_nothing_secret_is_written_and_files_are_private(tmp_path: Path) -> None:
