@@ -324,9 +324,10 @@ def _describe(answer: dict[str, Any]) -> str:
 
 
 def _host(flow: http.HTTPFlow) -> str:
-    """The host the browser really connected to: SNI, else the connection's address. Never the Host header."""
-    if flow.client_conn.sni:
-        return flow.client_conn.sni
+    """The host really connected to: the browser's SNI, the server's, or its address. Never the Host header."""
+    sni = flow.client_conn.sni or flow.server_conn.sni
+    if sni:
+        return sni
     address = flow.server_conn.address
     return address[0] if address else flow.request.host
 

@@ -162,7 +162,8 @@ def _answer(db: sqlite3.Connection, message: Message) -> None:
     db.execute(
         """UPDATE image_generations SET
              request_message_id = :id, requested_at = coalesce(requested_at, :at), prompt = coalesce(prompt, :prompt),
-             size = coalesce(size, :size), transparent_background = coalesce(transparent_background, :transparent)
+             size = coalesce(size, :size), transparent_background = coalesce(transparent_background, :transparent),
+             prompt_message_id = coalesce(prompt_message_id, :asked_by)
            WHERE conversation_id IS :conversation AND coalesce(request_message_id, :id) = :id
              AND (request_message_id = :id OR message_id IN
                   (SELECT id FROM messages WHERE conversation_id IS :conversation AND parent_id = :id))""",
@@ -173,5 +174,6 @@ def _answer(db: sqlite3.Connection, message: Message) -> None:
             "prompt": call.prompt,
             "size": call.size,
             "transparent": call.transparent_background,
+            "asked_by": _origin(db, message).prompt_message_id,
         },
     )

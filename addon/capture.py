@@ -4,7 +4,6 @@ The same for every source: a live answer, a body that arrived whole, a journal r
 nothing of sockets, files or databases; its clock is the time each chunk carries.
 """
 
-import re
 from dataclasses import dataclass, replace
 
 from addon.content_coding import ContentDecoder
@@ -14,7 +13,7 @@ from addon.errors import StreamError
 from addon.evidence import Evidence, compress
 from addon.exchange import Closing, Opening
 from addon.message_states import Exchange
-from addon.payload import loads
+from addon.payload import loads, mapping
 from addon.records import Record, Stream, StreamBody
 from addon.redaction import redact
 from addon.send_request import SendRequest
@@ -27,8 +26,6 @@ MAX_BODY_BYTES = 1024 * 1024 * 1024
 
 MAX_UNDECODED_BYTES = 64 * 1024 * 1024
 """How much is kept, as it was on the wire, of a body that could not be decoded."""
-
-_TYPED = re.compile(rb'\s*\{\s*"type"\s*:\s*"(?!input_message")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,5 +238,13 @@ class Capture:
 
 
 def _redacted(data: bytes) -> bytes:
-    # Nobody wrote a typed event but the service: whatever looks like a token there is one.
-    return redact(data, tokens=b"eyJ" in data and _TYPED.match(data) is not None)
+    return redact(data, tokens=b"eyJ" in data and _by_the_service(data))
+
+
+def _by_the_service(data: bytes) -> bool:
+    """Whether nobody but the service wrote an event: whatever looks like a token there is one."""
+    try:
+        payload = mapping(loads(data))
+    except ValueError:
+        return True
+    return "type" in payload and payload["type"] != "input_message"

@@ -173,14 +173,16 @@ class _Zstandard:
         self._decompressor = zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
         self._frames = 0
         self._head = b""
+        self._over = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        while data:
+        while data and not self._over:
             self._head = (self._head + data[:4])[:4]
             try:
                 yield from _unfold(self._decompressor, data)
             except zstd.ZstdError:
                 if self._frames and not _ZSTD_FRAME.match(self._head):
+                    self._over = True  # unlike zlib it would read on
                     return
                 raise
             if not self._decompressor.eof:

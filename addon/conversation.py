@@ -189,8 +189,7 @@ class ConversationDecoder:
         return self.messages.record(state, self.conversation_id, live=True)
 
     def _change(self, state: MessageState, before: Message | None) -> None:
-        finished = state.message.get("status") not in (None, "in_progress")
-        if finished or state.awaits_token or before is not None:
+        if state.says_finished or state.awaits_token or before is not None:
             self._delta.settle()
         if not state.first_seen_at and self.messages.leads(state, self._current_node):
             self._current_node = state.id

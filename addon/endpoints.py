@@ -10,7 +10,7 @@ from dataclasses import dataclass
 HOSTS = frozenset({"chatgpt.com", "chat.openai.com"})
 """Hosts whose conversations are captured; matched exactly, never by suffix."""
 
-INTERCEPTED = (r"^(?:[a-z0-9-]+\.)?chatgpt\.com:443$", r"^chat\.openai\.com:443$")
+INTERCEPTED = (r"^chatgpt\.com:\d+$", r"^chat\.openai\.com:\d+$")
 """`allow_hosts` patterns of mitmproxy for the connections worth decrypting; anchored, since mitmproxy searches."""
 
 _SEND = re.compile(r"/backend-(?:api|anon|alt)/(?:f/)?conversation")

@@ -46,7 +46,7 @@ def is_image_tool(message: dict[str, Any]) -> bool:
     if author.get("role") != "tool":
         return False
     return bool(
-        author.get("name") in TOOLS
+        string(author.get("name")) in TOOLS
         or metadata.get("async_task_type") == "image_gen"
         or "image_gen_task_id" in metadata
         or any(is_generated(part) for part in image_parts(message).values())

@@ -56,6 +56,11 @@ class MessageState:
         return mapping(self.message.get("author")).get("role")
 
     @property
+    def says_finished(self) -> bool:
+        """Whether its `status` says so; `finished` is what it said when it last changed."""
+        return string(self.message.get("status")) not in (None, "in_progress")
+
+    @property
     def awaits_token(self) -> bool:
         """Whether the first of its words, which is timed, is still to come."""
         return self.first_token_at is None and self.role in _BY_MODEL
@@ -149,7 +154,7 @@ class MessageStates:
     ) -> list[Record]:
         """Note that one event changed a message; `before` is its record from ahead of an edit of its content."""
         appeared, state.first_seen_at = not state.first_seen_at, state.first_seen_at or at
-        was_finished, state.finished = state.finished, state.message.get("status") not in (None, "in_progress")
+        was_finished, state.finished = state.finished, state.says_finished
         records: list[Record] = []
         if before is not None and (self._lost(state, before) or (state.changed and was_finished > state.finished)):
             records.append(before)
@@ -215,5 +220,5 @@ class MessageStates:
             return
         state.first_token_at = at
         to_person = state.role == "assistant" and state.message.get("recipient") in (None, "all")
-        if to_person and content.get("content_type") not in THINKING:
+        if to_person and string(content.get("content_type")) not in THINKING:
             self.first_token_at = self.first_token_at or at

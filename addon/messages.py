@@ -113,7 +113,7 @@ def is_visible(message: dict[str, Any]) -> bool:
     )
     if author.get("role") == "system" or metadata.get("is_visually_hidden_from_conversation") is True:
         return False
-    if content.get("content_type") in _CONTEXT_TYPES or message.get("recipient") not in (None, "all"):
+    if string(content.get("content_type")) in _CONTEXT_TYPES or message.get("recipient") not in (None, "all"):
         return False
     # After an image the tool tells the model, in text, what not to say: no words for the person.
     is_instruction = images.is_image_tool(message) and content.get("content_type") == "text"

@@ -34,7 +34,11 @@ SNAPSHOT_SECONDS = 0.24
 
 RETRY_SECONDS = 0.1
 
-NICENESS = 5
+RESTS = 5
+MAX_REST_SECONDS = 0.2
+"""After each step the recorder sleeps `RESTS` times as long as it took: a burst of answers is read when it is over."""
+
+NICENESS = 10
 """When the machine is busy, traffic goes first; the journal holds what comes meanwhile."""
 
 BATCH_RECORDS = 2000
@@ -73,7 +77,11 @@ class Recorder:
         alive = True
         while alive:
             alive = _wait(self._pause())
+            began = time.monotonic()
             self.step(final=not alive)
+            if alive:
+                # Longer than it worked, so that under load most of the machine is left to the traffic.
+                time.sleep(min(RESTS * (time.monotonic() - began), MAX_REST_SECONDS))
 
     def step(self, *, final: bool = False) -> None:
         """Read what is new and write what is due; `final` when the writer is gone."""

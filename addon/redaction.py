@@ -40,6 +40,7 @@ _KEY_HINTS = (
     b'token"', b'secret"', b'password"', b'key"', b'authorization"', b'cookie"', b'cookies"', b'x-oai-is"',
     b"openai-sentinel", b'verify"', b'sig"', b'signature"', b'jwt"',
 )  # fmt: skip
+_COLON = re.compile(rb'(?:[a-z-]{0,100}+")?+\s*+:')
 _URL_HINTS = (b"ws:", b"wss:", b"oaiusercontent", b"windows.net", b"webpubsub", b"ws.chatgpt", b"estuary")
 
 REDACTED = b"redacted"
@@ -55,7 +56,7 @@ def redact(data: bytes, *, tokens: bool = False) -> bytes:
     """
     # Nearly every event is clean, and looking for a few words is many times faster than the expressions.
     low = data.lower()
-    clean = _SECRET.sub(_blank, data) if _holds(low, _KEY_HINTS) else data
+    clean = _SECRET.sub(_blank, data) if _holds_key(low) else data
     if b"eyJ" in clean or (b"?" in clean and _holds(low, _URL_HINTS)):
         clean = _MEMBER.sub(_member, clean)
         if tokens:
@@ -68,6 +69,17 @@ def _holds(data: bytes, words: tuple[bytes, ...]) -> bool:
     for word in words:  # noqa: SIM110
         if word in data:
             return True
+    return False
+
+
+def _holds_key(data: bytes) -> bool:
+    """Whether one of the words ends a key, and not only a value: markers are called "last_token"."""
+    for word in _KEY_HINTS:
+        at = data.find(word)
+        while at >= 0:
+            if _COLON.match(data, at + len(word)):
+                return True
+            at = data.find(word, at + 1)
     return False
 
 

@@ -34,7 +34,7 @@ ADDON = ROOT / "addon" / "chatgpt_capture.py"
 
 UNPACED_STREAMS, PACED_STREAMS, EVENTS_PER_SECOND = 100, 50, 10
 CONCURRENCY = 20
-WORDS = 40
+WORDS = 30
 _STAMP = re.compile(rb": t=(\d+)\n")
 
 BARE = "def responseheaders(flow):\n    flow.response.stream = True\n"
@@ -79,7 +79,7 @@ def main() -> int:
     if options.serve:
         return serve()
     began = time.monotonic()
-    rounds, paced_seconds = (3, 2.5) if options.quick else (9, 10.0)
+    rounds, paced_seconds = (3, 2.0) if options.quick else (9, 10.0)
     with tempfile.TemporaryDirectory() as temporary, service() as upstream:
         folder = Path(temporary)
         print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}\n")
@@ -133,7 +133,7 @@ async def measure(arms: list[Arm], case: str, rounds: int, load: Load) -> None:
     recorder: list[float] = []
     for arm in arms:
         arm.seconds, arm.cpu, arm.p50, arm.p99 = [], [], [], []
-        await send(arm, Load(load.encoding, load.http2, 5, 20, 0.0))  # connections and code are warm
+        await send(arm, Load(load.encoding, load.http2, 3, 10, 0.0))  # its code is warm
     for _ in range(rounds):
         for arm in random.sample(arms, len(arms)):
             before = [cpu(process) for process in arm.processes()]

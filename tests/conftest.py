@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scripts import loopback
+from tests.recording import Archive, archive_at
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDON = ROOT / "addon" / "chatgpt_capture.py"
@@ -97,3 +98,10 @@ def capturing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capturing]:
     """One mitmdump for all tests of a module; each asks its own prompt."""
     with capture(tmp_path_factory.mktemp("capturing")) as running:
         yield running
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    """An archive of the test's own, which must be sound when the test is over."""
+    with archive_at(tmp_path / "chatgpt.db") as archive:
+        yield archive

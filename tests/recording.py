@@ -115,20 +115,20 @@ class Archive:
         sent: bytes = b"",
         *,
         chunks: Iterable[bytes] | None = None,
-        snapshot: Callable[[], bool] = lambda: False,
+        look: Callable[[], bool] = lambda: False,
         clock: Clock = by_offset,
         closing: Closing | None = ENDED,
         together: bool = False,
         **known: Any,
     ) -> Capture:
-        """Feed a whole exchange; after each chunk `snapshot` says whether readers look. `together`: one batch."""
+        """Feed a whole exchange; after each chunk `look` says whether readers do. `together`: one batch."""
         capture = Capture(opening(**known), sent)
         batch = capture.begin()
         offset = 0
         for chunk in [body] if chunks is None else chunks:
             offset += len(chunk)
             batch += capture.feed(chunk, clock(offset))
-            if snapshot():
+            if look():
                 batch += capture.snapshot()
             if not together:
                 self.store.write(batch)
@@ -154,16 +154,17 @@ class Archive:
     def stream(self, identity: str = "stream") -> Row:
         return self.row("SELECT * FROM streams WHERE id = ?", identity)
 
-    def dump(self, *tables: str, without: Iterable[str] = ()) -> dict[str, list[Row]]:
-        """All rows of the tables in their own order, but for the columns that are left out."""
-        unwanted = set(without)
-        return {
-            table: [
-                {name: value for name, value in row.items() if name not in unwanted}
-                for row in self.rows(f"SELECT * FROM {table} ORDER BY rowid")
-            ]
-            for table in tables or TABLES
-        }
+    def count(self, table: str) -> int:
+        return len(self.rows(f"SELECT 1 FROM {table}"))
+
+    def dump(self) -> dict[str, list[Row]]:
+        """All rows of all tables; only when chunks arrived is left out, which is what the chunks are about."""
+        tables = {table: self.rows(f"SELECT * FROM {table} ORDER BY rowid") for table in TABLES}
+        for row in tables["stream_bodies"]:
+            del row["arrivals"]
+        for table in ("assets", "message_assets"):
+            tables[table].sort(key=str)
+        return tables
 
     def check(self) -> None:
         """What must hold of every archive at any time."""
@@ -184,6 +185,11 @@ def archive_at(path: Path) -> Iterator[Archive]:
     yield archive
     archive.check()
     archive.store.close()
+
+
+def sometimes(chance: random.Random, odds: float = 0.3) -> Callable[[], bool]:
+    """Readers who look at random moments."""
+    return lambda: chance.random() < odds
 
 
 def ragged(body: bytes, chance: random.Random, longest: int = 400) -> list[bytes]:

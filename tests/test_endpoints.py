@@ -111,17 +111,18 @@ def intercepted(address: str) -> bool:
     return any(re.search(pattern, address, re.IGNORECASE) for pattern in INTERCEPTED)
 
 
-@pytest.mark.parametrize("host", ["chatgpt.com", "ws.chatgpt.com", "chat.openai.com", "ChatGPT.com"])
-def test_the_connections_of_chatgpt_are_decrypted(host: str) -> None:
-    assert intercepted(f"{host}:443")
+@pytest.mark.parametrize("port", [443, 8443])
+@pytest.mark.parametrize("host", ["chatgpt.com", "chat.openai.com", "ChatGPT.com"])
+def test_the_connections_of_chatgpt_are_decrypted(host: str, port: int) -> None:
+    assert intercepted(f"{host}:{port}")
 
 
 @pytest.mark.parametrize(
-    "host", [*FOREIGN, "a.b.chatgpt.com", ".chatgpt.com", "chatgpt.com:443.evil.com", "203.0.113.7"]
+    "host", [*FOREIGN, "a.b.chatgpt.com", "ws.chatgpt.com", ".chatgpt.com", "chatgpt.com:443.evil.com", "203.0.113.7"]
 )
 def test_no_other_connection_is_decrypted(host: str) -> None:
     assert not intercepted(f"{host}:443")
 
 
-def test_no_other_port_is_decrypted() -> None:
-    assert not any(intercepted(f"chatgpt.com:{port}") for port in ("80", "4430", "8443", "443:443", "443 "))
+def test_a_port_is_a_number_to_the_end() -> None:
+    assert not any(intercepted(f"chatgpt.com:{port}") for port in ("", "443:443", "443 ", "443.evil.com"))

@@ -1,0 +1,128 @@
+"""The schema's steps: from every earlier version, with a row in each table, nothing is lost and nothing done twice."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from addon import archive as files
+from addon import migrations
+from addon.errors import ArchiveError
+from addon.store import Store
+from tests.recording import FINISHED, TABLES, Archive, archive_at, delta, envelope, message, request, shown, v0, v1
+
+ALL = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
+
+
+def fill(archive: Archive) -> None:
+    """At least one row in each table."""
+    part = {
+        "content_type": "image_asset_pointer",
+        "asset_pointer": "sediment://file_1",
+        "metadata": {"generation": {"gen_id": "g"}},
+    }
+    made = message(
+        "I",
+        author={"role": "tool", "name": "image_gen"},
+        content={"content_type": "multimodal_text", "parts": [part]},
+        status=FINISHED,
+        metadata={"content_references": [{"type": "webpage", "url": "https://example.org"}]},
+    )
+    archive.record(v1(shown(made), {"type": "toast"}), request("U"))
+    archive.record(v0(*[envelope(message("A", text, status=FINISHED)) for text in ("one", "two")]), stream_id="other")
+
+
+def opened_at(path: Path, step: int) -> sqlite3.Connection:
+    """A database as the version with so many steps left it."""
+    db = sqlite3.connect(path, isolation_level=None)
+    names = [migration.name for migration in migrations.migrations.pending(Database(db))]
+    db.execute(f"PRAGMA application_id = {files.APPLICATION_ID}")
+    migrations.migrations.apply(Database(db), stop_before=names[step:])
+    db.execute(f"PRAGMA user_version = {step}")
+    return db
+
+
+def test_the_version_is_the_number_of_steps(tmp_path: Path) -> None:
+    with closing(opened_at(tmp_path / "new.db", 0)) as db:
+        names = [migration.name for migration in migrations.migrations.pending(Database(db))]
+    assert [int(name[:4]) for name in names] == list(range(1, files.VERSION + 1))
+
+
+@pytest.mark.parametrize("step", range(files.VERSION + 1))
+def test_an_archive_of_every_version_becomes_one_of_this(tmp_path: Path, step: int) -> None:
+    opened_at(tmp_path / "old.db", step).close()
+    with archive_at(tmp_path / "old.db") as old, archive_at(tmp_path / "new.db") as new:
+        assert old.rows(ALL) == new.rows(ALL)
+        assert old.row("PRAGMA user_version") == {"user_version": files.VERSION}
+        fill(old)
+        assert {table: old.count(table) > 0 for table in TABLES} == dict.fromkeys(TABLES, True)
+
+
+def test_an_archive_of_this_version_is_opened_unchanged(archive: Archive) -> None:
+    fill(archive)
+    before, schema = archive.dump(), archive.rows(ALL)
+    archive.store.close()
+    archive.store = Store.open(archive.path)
+    assert (archive.dump(), archive.rows(ALL)) == (before, schema)
+
+
+def test_migrating_twice_does_nothing(archive: Archive) -> None:
+    fill(archive)
+    before, schema = archive.dump(), archive.rows(f"{ALL.replace('type, name, sql', '*')}")
+    steps = archive.rows("SELECT * FROM _sqlite_migrations")
+    with closing(sqlite3.connect(archive.path, isolation_level=None)) as db:
+        migrations.apply(Database(db))
+    assert (archive.dump(), archive.rows(f"{ALL.replace('type, name, sql', '*')}")) == (before, schema)
+    assert archive.rows("SELECT * FROM _sqlite_migrations") == steps
+
+
+def test_a_step_that_fails_leaves_the_archive_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "chatgpt.db"
+    with closing(opened_at(path, 0)) as db:
+        db.execute("CREATE TABLE unrecognised (in_the_way)")
+        before = db.execute(ALL).fetchall()
+        with pytest.raises(ArchiveError, match="unrecognised"):
+            Store.open(path)
+        assert db.execute(ALL).fetchall() == before
+        db.execute("DROP TABLE unrecognised")
+    Store.open(path).close()
+
+
+def test_every_reference_is_declared(archive: Archive) -> None:
+    """Datasette labels by foreign keys."""
+    references = {
+        (table, row["from"]): (row["table"], row["to"])
+        for table in TABLES
+        for row in archive.rows(f"PRAGMA foreign_key_list({table})")
+    }
+    assert references == {
+        ("streams", "conversation_id"): ("conversations", "id"),
+        ("stream_bodies", "stream_id"): ("streams", "id"),
+        ("request_bodies", "stream_id"): ("streams", "id"),
+        ("messages", "conversation_id"): ("conversations", "id"),
+        ("messages", "stream_id"): ("streams", "id"),
+        ("message_versions", "message_n"): ("messages", "n"),
+        ("message_assets", "message_n"): ("messages", "n"),
+        ("message_assets", "asset_id"): ("assets", "id"),
+        ("assets", "stream_id"): ("streams", "id"),
+        ("image_generations", "conversation_id"): ("conversations", "id"),
+        ("image_generations", "asset_id"): ("assets", "id"),
+        ("image_generations", "stream_id"): ("streams", "id"),
+        ("events", "stream_id"): ("streams", "id"),
+        ("citations", "message_n"): ("messages", "n"),
+    }
+
+
+def test_vacuum_keeps_search_and_messages_together(archive: Archive) -> None:
+    archive.record(v1(*[shown(message(f"M{n}", f"word{n}", status=FINISHED), n) for n in range(5)]))
+    with closing(sqlite3.connect(archive.path, isolation_level=None)) as db:
+        db.execute("DELETE FROM messages WHERE id IN ('M0', 'M2')")
+        db.execute("VACUUM")
+    query = "SELECT m.id FROM messages_fts f JOIN messages m ON m.n = f.rowid WHERE messages_fts MATCH 'word3'"
+    assert archive.rows(query) == [{"id": "M3"}]
+    archive.record(
+        v1(shown(message("M3", "word3", status=FINISHED)), delta("/message/status", "replace", "done")),
+        stream_id="later",
+    )
