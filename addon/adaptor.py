@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,7 @@ from addon.endpoints import INTERCEPTED, Endpoint, classify
 from addon.errors import ArchiveError
 from addon.journal import Journal, now
 from addon.recorder_process import RecorderProcess, missing_packages
-
-MAX_RETURNED_BYTES = 8 * 1024 * 1024
-"""How much of a streamed body is given back to the flow at its end, for `-w`, HAR export and content views."""
+from addon.tap import Tap
 
 DRAIN_SECONDS = 30.0
 """How long the end of mitmdump waits for the recorder to store what it has."""
@@ -31,41 +28,6 @@ _RECORD_BYTES = 256 * 1024
 _CHOICES = {"chatgpt_raw": ("keep", "drop"), "chatgpt_temporary_chats": ("keep", "skip")}
 
 logger = logging.getLogger(__name__)
-
-Chunks = bytes | Iterable[bytes]
-
-
-class _Tap:
-    """The stream callable of one response. Never raises, never changes what passes."""
-
-    def __init__(
-        self, capture: "ChatGPTCapture", flow_id: str, stream: int, then: Callable[[bytes], Chunks] | None
-    ) -> None:
-        self.flow_id = flow_id
-        self.stream = stream
-        self.seen = 0
-        self.body: list[bytes] | None = []
-        self._capture = capture
-        self._then = then
-
-    def __call__(self, chunk: bytes) -> Chunks:
-        try:
-            if chunk:
-                self._capture.received(self, chunk)
-            else:
-                self._capture.ended(self)
-        except Exception:
-            self._capture.failures += 1
-        # A callable that was there before us still decides what the client gets.
-        return chunk if self._then is None else self._then(chunk)
-
-    def keep(self, chunk: bytes) -> None:
-        """Remember the body for the flow, up to a limit."""
-        self.seen += len(chunk)
-        if self.body is not None:
-            self.body.append(chunk)
-            if self.seen > MAX_RETURNED_BYTES:
-                self.body = None
 
 
 class ChatGPTCapture:
@@ -76,7 +38,7 @@ class ChatGPTCapture:
         self._database = Path()
         self._journal: Journal | None = None
         self._recorder: RecorderProcess | None = None
-        self._taps: dict[str, _Tap] = {}
+        self._taps: dict[str, Tap] = {}
         self._counters: dict[str, int] = {}
         self._leaving = False
         self._retry_due = False
@@ -174,7 +136,7 @@ class ChatGPTCapture:
         stream = self._open(flow, endpoint, now())
         if stream is not None:
             earlier = flow.response.stream
-            self._taps[flow.id] = _Tap(self, flow.id, stream, earlier if callable(earlier) else None)
+            self._taps[flow.id] = Tap(self, flow.id, stream, earlier if callable(earlier) else None)
             flow.response.stream = self._taps[flow.id]
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -197,7 +159,7 @@ class ChatGPTCapture:
         if flow.id in self._taps:
             self._close(flow.id, "cut", flow.error.msg if flow.error else "")
 
-    def received(self, tap: _Tap, chunk: bytes) -> None:
+    def received(self, tap: Tap, chunk: bytes) -> None:
         """What a tap saw. The one thing done for each chunk."""
         if self._journal is not None and self._recorder is not None:
             self._journal.append(tap.stream, chunk, now())
@@ -206,7 +168,7 @@ class ChatGPTCapture:
             if self._journal.waiting_bytes and not self._retry_due:
                 self._retry_later()
 
-    def ended(self, tap: _Tap) -> None:
+    def ended(self, tap: Tap) -> None:
         """The clean end of a tapped body. `response` follows, but not to an addon that has been unloaded."""
         if self._leaving:
             self._close(tap.flow_id, "end")

@@ -10,7 +10,7 @@ string is kept apart until the document is asked for.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from io import StringIO
@@ -174,20 +174,6 @@ class DeltaDecoder:
             inner, inner_key = child, _key(child, segment)
         _put(container, key, outer)
         return inner, inner_key
-
-
-def leaves(verb: Any, pointer: Any, value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The verb and full pointer of each operation in a delta, those in patches included; wrong ones are left out."""
-    if not isinstance(verb, str) or not isinstance(pointer, str) or depth > MAX_PATCH_DEPTH:
-        return
-    pointer = pointer and "/" + pointer.removeprefix("/")
-    if verb != "patch":
-        yield verb, pointer
-    elif isinstance(value, list):
-        for operation in value:
-            if isinstance(operation, dict):
-                for inner, path in leaves(operation.get("o"), operation.get("p"), operation.get("v"), depth + 1):
-                    yield inner, pointer + path
 
 
 def _is_verb(verb: Any) -> bool:

@@ -36,7 +36,7 @@ from addon.payload import (
         (b"18446744073709551615", 18446744073709551615),
         (b"1e999", None),
         (b'[-1e999, 1e-999, "\\ud83d"]', [None, 0.0, "\ud83d"]),
-        (b"[" * 2000 + b"]" * 2000, json.loads("[" * 2000 + "]" * 2000)),
+        (b"[" * 900 + b"]" * 900, json.loads("[" * 900 + "]" * 900)),
     ],
 )
 def test_json_is_read_as_the_wire_sends_it(data: bytes, value: Any) -> None:

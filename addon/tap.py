@@ -1,0 +1,56 @@
+"""The tap: what mitmproxy calls with each chunk of a response. The one place between the browser and chatgpt.com.
+
+A stream callable that raises or returns anything else than bytes loses the chunk for the person, on HTTP/2 those of
+other streams too (mitmproxy 12): so the tap catches everything and returns the object it was given.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+MAX_RETURNED_BYTES = 8 * 1024 * 1024
+"""How much of a streamed body is given back to the flow at its end, for `-w`, HAR export and content views."""
+
+Chunks = bytes | Iterable[bytes]
+
+
+class Capturing(Protocol):
+    """Who wants to know what passes."""
+
+    failures: int
+
+    def received(self, tap: "Tap", chunk: bytes) -> None:
+        """A chunk passes."""
+
+    def ended(self, tap: "Tap") -> None:
+        """The body has come to its clean end."""
+
+
+class Tap:
+    """The stream callable of one response. Never raises, never changes what passes."""
+
+    def __init__(self, capture: Capturing, flow_id: str, stream: int, then: Callable[[bytes], Chunks] | None) -> None:
+        self.flow_id = flow_id
+        self.stream = stream
+        self.seen = 0
+        self.body: list[bytes] | None = []
+        self._capture = capture
+        self._then = then
+
+    def __call__(self, chunk: bytes) -> Chunks:
+        try:
+            if chunk:
+                self._capture.received(self, chunk)
+            else:
+                self._capture.ended(self)
+        except Exception:
+            self._capture.failures += 1
+        # A callable that was there before us still decides what the client gets.
+        return chunk if self._then is None else self._then(chunk)
+
+    def keep(self, chunk: bytes) -> None:
+        """Remember the body for the flow, up to a limit."""
+        self.seen += len(chunk)
+        if self.body is not None:
+            self.body.append(chunk)
+            if self.seen > MAX_RETURNED_BYTES:
+                self.body = None
