@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addon.conversation import ConversationDecoder
@@ -339,6 +339,7 @@ def test_a_flag_without_a_block_changes_nothing() -> None:
     assert spoken(v1(shown(message("A", "a")), flag))["A"].moderated is False
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["delta", "message", "delta_encoding", "x"]), JSON), max_size=6))
 def test_nothing_in_a_stream_raises(events: list[tuple[str, Any]]) -> None:
     decoder = ConversationDecoder(exchange())

@@ -11,6 +11,7 @@ from addon.records import Asset, Citation, Message
 from tests import reference
 from tests.recording import Archive, archive_at, envelope, message, v0
 
+
 def read(said: dict[str, Any], **seen: Any) -> Message:
     return read_message(str(said.get("id")), said, "talk", Observation("stream", "live", at=5, live=False, **seen))
 
@@ -233,7 +234,7 @@ def heap(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield archive
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(said=MESSAGES)
 def test_a_message_may_hold_anything_and_is_never_refused(heap: Archive, said: dict[str, Any]) -> None:
     body = v0(envelope(said, "talk"), envelope(said | {"status": "finished_successfully"}, "talk"))

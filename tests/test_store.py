@@ -131,6 +131,16 @@ def test_the_newest_word_about_a_conversation_stays_and_nothing_makes_it_unknown
         assert (row["is_temporary"], row["gizmo_id"]) == (1, "g")
 
 
+def test_the_title_of_a_conversation_is_at_hand(archive: Archive) -> None:
+    archive.store.write([Conversation("talk", "live", STARTED, title="Tides"), Conversation("new", "live", STARTED)])
+    assert [archive.store.title_of(identity) for identity in ("talk", "new", "unknown", None)] == [
+        "Tides",
+        None,
+        None,
+        None,
+    ]
+
+
 # Opening
 
 
