@@ -13,6 +13,7 @@ from typing import Any
 
 from mitmproxy import command, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
+from mitmproxy.log import ALERT
 
 from addon.archive import inflight_folder, prepare
 from addon.endpoints import INTERCEPTED, Endpoint, classify
@@ -80,7 +81,7 @@ class ChatGPTCapture:
         if self._journal is not None:
             return
         if missing := missing_packages():
-            logger.error("ChatGPT Capture: needs %s beside mitmproxy: use scripts/capture, or pip install", missing)
+            logger.error("ChatGPT Capture: packages are missing beside mitmproxy: pip install %s", missing)
             return
         self._database = _path(ctx.options.chatgpt_db)
         try:
@@ -109,7 +110,7 @@ class ChatGPTCapture:
         self._journal.retry()
         if not self._recorder.stop(DRAIN_SECONDS):
             logger.warning("ChatGPT Capture: not everything is stored yet; the next start completes it.")
-        logger.info("ChatGPT Capture: %s", self.stats())
+        logger.log(ALERT, "ChatGPT Capture: %s", self.stats())
 
     @command.command("chatgpt.stats")  # type: ignore[untyped-decorator]
     def stats(self) -> str:
@@ -117,10 +118,11 @@ class ChatGPTCapture:
         count = self._counters.get
         lost = self._journal.lost_chunks if self._journal else 0
         parts = [
-            f"{count('streams', 0)} exchanges and {count('messages', 0)} messages captured into {self._database.name}",
+            f"{_counted(count('streams', 0), 'exchange')} and {_counted(count('messages', 0), 'message')}"
+            f" captured into {self._database.name}",
             f"{len(self._taps)} in progress",
-            f"{count('events_unrecognised', 0)} unrecognised events",
-            f"{count('errors', 0) + self.failures} errors",
+            _counted(count("events_unrecognised", 0), "unrecognised event"),
+            _counted(count("errors", 0) + self.failures, "error"),
         ]
         if lost:
             parts.append(f"{lost} CHUNKS LOST")
@@ -133,7 +135,7 @@ class ChatGPTCapture:
         endpoint = self._endpoint(flow)
         if endpoint is None or not endpoint.streamed or not flow.live or flow.response is None:
             return
-        stream = self._open(flow, endpoint, now())
+        stream = self._open(flow, endpoint, now(), timed=True)
         if stream is not None:
             earlier = flow.response.stream
             self._taps[flow.id] = Tap(self, flow.id, stream, earlier if callable(earlier) else None)
@@ -184,14 +186,14 @@ class ChatGPTCapture:
         if response is None or response.raw_content is None:
             return  # it streamed past before this addon was loaded
         began = _microseconds(response.timestamp_start)
-        stream = self._open(flow, endpoint, began)
+        stream = self._open(flow, endpoint, began, timed=False)
         if stream is not None:
             self._append(stream, response.raw_content, began)
             self._end(stream, "end", "", max(began, _microseconds(response.timestamp_end)))
 
     # -- the journal -----------------------------------------------------------------------------------------------
 
-    def _open(self, flow: http.HTTPFlow, endpoint: Endpoint, at: int) -> int | None:
+    def _open(self, flow: http.HTTPFlow, endpoint: Endpoint, at: int, *, timed: bool) -> int | None:
         """Begin a stream; None when the journal cannot take it, which costs the capture and nothing else."""
         if self._journal is None or flow.response is None:
             return None
@@ -210,11 +212,12 @@ class ChatGPTCapture:
             "content_type": flow.response.headers.get("content-type"),
             "content_encoding": flow.response.headers.get("content-encoding", ""),
             "request_encoding": flow.request.headers.get("content-encoding", ""),
+            "timed": timed,
             "keep_raw": ctx.options.chatgpt_raw == "keep",
             "keep_temporary": ctx.options.chatgpt_temporary_chats == "keep",
         }
         try:
-            return self._journal.open(json.dumps(opening).encode(), flow.request.raw_content or b"", started or at)
+            return self._journal.open(_json(opening), flow.request.raw_content or b"", started or at)
         except OSError as error:
             self.failures += 1
             logger.warning("ChatGPT Capture: an answer passes uncaptured: %s", error)
@@ -232,7 +235,7 @@ class ChatGPTCapture:
 
     def _end(self, stream: int, reason: str, detail: str, at: int) -> None:
         if self._journal is not None and self._recorder is not None:
-            self._journal.close(stream, json.dumps({"reason": reason, "detail": detail[:200]}).encode(), at)
+            self._journal.close(stream, _json({"reason": reason, "detail": detail[:200]}), at)
             self._recorder.wake()
         if self._leaving:
             self._leave_when_finished()
@@ -258,10 +261,11 @@ class ChatGPTCapture:
 
     def _report(self, report: dict[str, Any]) -> None:
         if "ready" in report and self._recorder is not None and not self._recorder.restarts:
-            logger.info("ChatGPT Capture: capturing chatgpt.com into %s", self._database)
+            # ALERT is just above INFO: so these lines can be had without mitmproxy's own about each connection.
+            logger.log(ALERT, "ChatGPT Capture: capturing chatgpt.com into %s", self._database)
         self._counters = report.get("counters", self._counters)
         if "answer" in report:
-            logger.info("ChatGPT Capture: %s", _describe(report["answer"]))
+            logger.log(ALERT, "ChatGPT Capture: %s", _describe(report["answer"]))
         for level, key in ((logging.WARNING, "warning"), (logging.ERROR, "error"), (logging.ERROR, "fatal")):
             if key in report:
                 logger.log(level, "ChatGPT Capture: %s", report[key])
@@ -273,14 +277,23 @@ class ChatGPTCapture:
         logger.error("ChatGPT Capture: %s", reason)
 
 
+def _json(value: dict[str, Any]) -> bytes:
+    # A header may hold bytes that are no text; mitmproxy makes surrogates of them.
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _describe(answer: dict[str, Any]) -> str:
     """One finished exchange in one line, free of control characters."""
-    title = f"“{answer['title']}”" if answer["title"] else "an answer"
+    title = f"“{answer['title']}”" if answer["title"] else "an answer" if answer["characters"] else "an exchange"
     parts = [title, answer["model"], f"{answer['seconds']:.1f} s", f"{answer['characters']} characters"]
     if answer["state"] != "complete":
         parts.append(f"{answer['state']}: {answer['error']}" if answer["error"] else answer["state"])
     if answer["unrecognised"]:
-        parts.append(f"{answer['unrecognised']} unrecognised events")
+        parts.append(_counted(answer["unrecognised"], "unrecognised event"))
     line = " · ".join(part for part in parts if part)
     return "".join(character if character.isprintable() else "?" for character in line)
 

@@ -13,9 +13,9 @@ from addon.errors import StreamError
 from addon.evidence import Evidence, compress
 from addon.exchange import Closing, Opening
 from addon.message_states import Exchange
-from addon.payload import loads, mapping
+from addon.payload import loads
 from addon.records import Record, Stream, StreamBody
-from addon.redaction import redact
+from addon.redaction import redact, redact_event
 from addon.send_request import SendRequest
 from addon.sse import Event, EventStreamParser
 
@@ -56,6 +56,7 @@ class Capture:
             conversation_id=self._request.conversation_id,
             request_message_id=self._request.message_id,
             requested_model=self._request.model,
+            timed=opening.timed,
         )
         self._decoder = ConversationDecoder(self._exchange)
         self._parser = EventStreamParser()
@@ -170,7 +171,7 @@ class Capture:
             self._document.append(piece)
             return
         self._evidence.received(piece)
-        events = [(event, _redacted(event.data)) for event in self._parser.feed(piece)]
+        events = [(event, redact_event(event.data)) for event in self._parser.feed(piece)]
         for event, data in events:
             records += self._event(event if data is event.data else replace(event, data=data), at)
         self._evidence.events(events)
@@ -227,24 +228,11 @@ class Capture:
             encoding=decoder.encoding,
             state=state,
             error=error,
-            first_event_at=self._first_event_at,
-            first_token_at=decoder.messages.first_token_at,
+            first_event_at=self._first_event_at if opening.timed else None,
+            first_token_at=decoder.messages.first_token_at if opening.timed else None,
             ended_at=ended_at,
             event_count=decoder.event_count,
             unrecognised_count=decoder.unrecognised_count,
             wire_bytes=self._wire_bytes,
             body_bytes=self._body_bytes,
         )
-
-
-def _redacted(data: bytes) -> bytes:
-    return redact(data, tokens=b"eyJ" in data and _by_the_service(data))
-
-
-def _by_the_service(data: bytes) -> bool:
-    """Whether nobody but the service wrote an event: whatever looks like a token there is one."""
-    try:
-        payload = mapping(loads(data))
-    except ValueError:
-        return True
-    return "type" in payload and payload["type"] != "input_message"

@@ -8,13 +8,12 @@ becomes a `TypedEvent` with `recognised=False`; nothing in a stream raises.
 from dataclasses import replace
 from typing import Any
 
-from addon import records
 from addon.cumulative import UnreadFrames, growing_message_id
 from addon.delta import DeltaDecoder
 from addon.edits import edits_content, only_grows
 from addon.message_states import Exchange, MessageState, MessageStates
 from addon.payload import dumps, loads, mapping, scalars, string
-from addon.records import Message, Record, TypedEvent
+from addon.records import Conversation, Message, Record, TypedEvent
 from addon.sse import Event
 from addon.typed_events import RECOGNISED, Turn, TypedEvents
 
@@ -76,7 +75,7 @@ class ConversationDecoder:
 
     def snapshot(self, *, live: bool = True) -> list[Record]:
         """The messages that changed since they were last returned; with `live` False nothing more will come."""
-        self._read_unread()
+        self._read_unread(more=live)
         self._delta.settle()
         self._out += self.messages.pending(self.conversation_id, live=live)
         return self._taken()
@@ -86,12 +85,9 @@ class ConversationDecoder:
         self._at = max(self._at + 1, at)
         fields = mapping(answer)
         self._conversation_is(fields.get("conversation_id"))
-        handed_off = self.turn.handed_off = isinstance(fields.get("wss_url"), str)
-        kind = "websocket_handoff" if handed_off else "answer_without_events"
-        self._typed(kind, answer, self.event_count, recognised=handed_off)
+        known = self.turn.handed_off = isinstance(fields.get("wss_url"), str)
+        self._typed("websocket_handoff" if known else "answer_without_events", answer, 0, recognised=known)
         return self._taken()
-
-    # -- events ----------------------------------------------------------------------------------------------------
 
     def _payload(self, event: Event, position: int) -> None:
         try:
@@ -145,7 +141,8 @@ class ConversationDecoder:
         verb, pointer = delta.get("o", self._delta.verb), delta.get("p", self._delta.pointer)
         state = self._channel_state(delta.get("c", self._delta.channel))
         before = None
-        if state and edits_content(verb, pointer, delta.get("v"), finished=state.finished):
+        grows = only_grows(verb, pointer)
+        if state and not grows and edits_content(verb, pointer, delta.get("v"), finished=state.finished):
             before = self._record(state)
         errors = self._delta.apply(delta)
         envelope = mapping(self._delta.document(self._delta.channel))
@@ -160,8 +157,8 @@ class ConversationDecoder:
             return
         state.damaged = state.damaged or bool(errors)
         self._channels[self._delta.channel] = state
-        if not (shown or state.finished or state.awaits_token) and only_grows(verb, pointer):
-            state.changed, state.at = True, self._at  # the usual case
+        if grows and not (shown or state.awaits_token):
+            state.changed, state.at, state.waits = True, self._at, state.finished  # the usual case
         else:
             self._change(state, before)
 
@@ -195,8 +192,6 @@ class ConversationDecoder:
             self._current_node = state.id
             self._say(current_node=state.id)
         self._out += self.messages.change(state, self._at, self.conversation_id, before)
-
-    # -- typed events ----------------------------------------------------------------------------------------------
 
     def _typed_event(self, payload: dict[str, Any], position: int) -> None:
         kind = payload["type"]
@@ -248,8 +243,6 @@ class ConversationDecoder:
             )
         )
 
-    # -- the rest --------------------------------------------------------------------------------------------------
-
     def _channel_state(self, channel: Any) -> MessageState | None:
         return self._channels.get(channel) if type(channel) in (int, float) else None
 
@@ -266,38 +259,40 @@ class ConversationDecoder:
             self._read_unread()
         return True
 
-    def _read_unread(self) -> None:
-        if not self._unread:
+    def _read_unread(self, *, more: bool = False) -> None:
+        """Read what was left unread. With `more` to come what cannot be read waits: the next frame may say it all."""
+        latest, identity = self._at, self._unread.message_id
+        if identity is None:
             return
-        latest = self._at
         envelopes, unreadable = self._unread.take()
         for data, self._at, position in unreadable:
-            self._unparsable(Event("message", data, 0), position)
+            if more:
+                self._unread.add(identity, data, self._at, position)
+            else:
+                self._unparsable(Event("message", data, 0), position)
         for envelope, at, position in envelopes:
             self._at = at
             self._envelope(envelope, position)
         self._at = latest
 
     def _conversation_is(self, identity: Any) -> None:
-        named = string(identity)
-        if named is not None and named != self.conversation_id:
-            unnamed, self.conversation_id = self.conversation_id is None, named
-            if unnamed:
-                self._delta.settle()
-                self._out += self.messages.belong(named)
-                self._say(title=self.turn.title, current_node=self._current_node)
-            else:
-                self._say()
+        named, known = string(identity), self.conversation_id
+        if named is None or named == known:
+            return
+        self.conversation_id = named
+        if known is None:
+            self._delta.settle()
+            self._out += self.messages.belong(named)
+        self._say(title=None if known else self.turn.title, current_node=None if known else self._current_node)
 
     def _say(
         self, *, title: str | None = None, current_node: str | None = None, default_model_slug: str | None = None
     ) -> None:
         """Pass on what the stream says about its conversation, once that has a name."""
         if self.conversation_id is not None:
-            said = records.Conversation(id=self.conversation_id, source=self.exchange.source, at=self._at)
-            self._out.append(
-                replace(said, title=title, current_node=current_node, default_model_slug=default_model_slug)
-            )
+            about = Conversation(self.conversation_id, self.exchange.source, self._at)
+            about = replace(about, title=title, current_node=current_node, default_model_slug=default_model_slug)
+            self._out.append(about)
 
     def _taken(self) -> list[Record]:
         taken, self._out = self._out, []

@@ -27,7 +27,7 @@ def ending(
         return "error", f"answered by {opening.content_type or 'nothing'} instead of an event stream"
     if decoder.done or turn.complete or decoder.messages.answered:
         return "complete", None
-    if closing.reason == "end" and opening.kind == "other":
-        return "complete", None
+    if closing.reason == "end" and decoder.encoding is None and decoder.event_count:
+        return "complete", None  # an event stream, but not of an answer
     detail = "".join(character for character in closing.detail[:200] if character.isprintable())
     return "interrupted", _CUT.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")

@@ -39,4 +39,5 @@ def classify(method: str, host: str, path: str, content_type: str) -> Endpoint |
     if _SEND.fullmatch(path) and method == "POST":
         # Also when it is answered by an error, a challenge page or a hand-off in JSON.
         return Endpoint("turn", streamed)
-    return Endpoint("other", streamed) if streamed else None
+    # A path nobody knows yet: an event stream all the same.
+    return Endpoint("turn", streamed) if streamed else None

@@ -24,6 +24,7 @@ class Opening:
     content_type: str | None = None
     content_encoding: str = ""
     request_encoding: str = ""
+    timed: bool = True
     keep_raw: bool = True
     keep_temporary: bool = True
 

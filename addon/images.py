@@ -47,6 +47,7 @@ def is_image_tool(message: dict[str, Any]) -> bool:
         return False
     return bool(
         string(author.get("name")) in TOOLS
+        or str(author.get("name")).startswith("image_gen.")
         or metadata.get("async_task_type") == "image_gen"
         or "image_gen_task_id" in metadata
         or any(is_generated(part) for part in image_parts(message).values())

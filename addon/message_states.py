@@ -22,13 +22,14 @@ _ANCESTORS = 100
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What is known of an exchange before its first event."""
+    """What is known of an exchange before its first event; `timed` is False when its body arrived whole."""
 
     stream_id: str
     source: str
     conversation_id: str | None = None
     request_message_id: str | None = None
     requested_model: str | None = None
+    timed: bool = True
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class MessageState:
     """One message as this stream has shown it so far. `message` is the live object: edits to it show here.
 
     `first_seen_at` is 0 until the message has been noted, `at` is when it last changed. Times are microseconds.
+    `waits` when it grew after it was finished: that is written with the next event of another kind, or at the end.
     """
 
     id: str
@@ -45,6 +47,7 @@ class MessageState:
     conversation_id: str | None = None
     changed: bool = False
     finished: bool = False
+    waits: bool = False
     moderated: bool = False
     damaged: bool = False
     first_token_at: int | None = None
@@ -85,7 +88,7 @@ class MessageStates:
     @property
     def changed(self) -> bool:
         """Whether a message has changed since it was last written."""
-        return any(state.changed for state in self._states.values())
+        return any(state.changed and not state.waits for state in self._states.values())
 
     @property
     def answer(self) -> Message | None:
@@ -172,12 +175,12 @@ class MessageStates:
         return [
             self.written(state, conversation_id, live=live)
             for state in self._states.values()
-            if state.changed or not (live or state.finished)
+            if (state.changed and not (live and state.waits)) or not (live or state.finished)
         ]
 
     def written(self, state: MessageState, conversation_id: str | None, *, live: bool) -> Message:
         """The record of a message that is about to be written."""
-        state.changed = False
+        state.changed = state.waits = False
         return self.record(state, conversation_id, live=live)
 
     def record(self, state: MessageState, conversation_id: str | None, *, live: bool) -> Message:
@@ -190,8 +193,8 @@ class MessageStates:
             live=live and not state.finished,
             requested_model=self._exchange.requested_model if state.role in _BY_MODEL else None,
             prompt_message_id=self._exchange.request_message_id,
-            first_token_at=state.first_token_at,
-            completed_at=state.completed_at,
+            first_token_at=state.first_token_at if self._exchange.timed else None,
+            completed_at=state.completed_at if self._exchange.timed else None,
             moderated=state.moderated,
             damaged=state.damaged,
         )

@@ -39,11 +39,9 @@ def read_message(
     parent_id: str | None = None,
 ) -> Message:
     """The record of a message object; `parent_id` is used where the message names none."""
-    author, content, metadata = (
-        mapping(message.get("author")),
-        mapping(message.get("content")),
-        mapping(message.get("metadata")),
-    )
+    author = mapping(message.get("author"))
+    content = mapping(message.get("content"))
+    metadata = mapping(message.get("metadata"))
     parent = string(metadata.get("parent_id")) or parent_id
     return Message(
         id=identity,
@@ -106,11 +104,9 @@ def continues(text: str, earlier: str) -> bool:
 
 def is_visible(message: dict[str, Any]) -> bool:
     """Whether the page shows a message as part of the conversation."""
-    author, content, metadata = (
-        mapping(message.get("author")),
-        mapping(message.get("content")),
-        mapping(message.get("metadata")),
-    )
+    author = mapping(message.get("author"))
+    content = mapping(message.get("content"))
+    metadata = mapping(message.get("metadata"))
     if author.get("role") == "system" or metadata.get("is_visually_hidden_from_conversation") is True:
         return False
     if string(content.get("content_type")) in _CONTEXT_TYPES or message.get("recipient") not in (None, "all"):

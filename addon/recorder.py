@@ -29,7 +29,7 @@ from addon.journal import JournalRecord, Kind, SegmentReader, segments
 from addon.records import Record
 from addon.store import Store, StoreBusy
 
-SNAPSHOT_SECONDS = 0.24
+SNAPSHOT_SECONDS = 0.22
 """How often a growing message is written: readers see it within a quarter of a second, about four times a second."""
 
 RETRY_SECONDS = 0.1
@@ -80,8 +80,10 @@ class Recorder:
             began = time.monotonic()
             self.step(final=not alive)
             if alive:
-                # Longer than it worked, so that under load most of the machine is left to the traffic.
-                time.sleep(min(RESTS * (time.monotonic() - began), MAX_REST_SECONDS))
+                # Longer than it worked, so that under load most of the machine is left to the traffic; but readers
+                # are not kept waiting for a message that is due.
+                rest, due = RESTS * (time.monotonic() - began), self._pause()
+                time.sleep(min(rest, MAX_REST_SECONDS if due is None else due))
 
     def step(self, *, final: bool = False) -> None:
         """Read what is new and write what is due; `final` when the writer is gone."""
@@ -196,6 +198,7 @@ class Recorder:
         if refused := self._store.take_failures():
             # What no table took must stay somewhere.
             self.counters["errors"] += refused
+            report({"error": f"{refused} records refused ({self._store.refusal}); their journal is kept"})
             for source in self._sources.values():
                 source.failed = True
         closed, self._closed = self._closed, []

@@ -33,6 +33,7 @@ class Store:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.failed = 0
+        self.refusal = ""
 
     @classmethod
     def open(cls, path: Path) -> "Store":
@@ -83,6 +84,7 @@ class Store:
                 if not _refuses(error):
                     raise StoreBusy(str(error)) from None
                 failed += 1
+                self.refusal = f"{type(record).__name__}: {getattr(error, 'sqlite_errorname', type(error).__name__)}"
         self.failed += failed
 
     def _transaction(self, records: Sequence[Record]) -> None:

@@ -84,11 +84,29 @@ ACTS = [
 
 
 def main() -> int:
+    """Play the demo; errors and interruptions in one line."""
+    try:
+        return demonstrate()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read has seen enough; Python must not write more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (RuntimeError, TimeoutError) as error:
+        line = next((line for line in str(error).splitlines() if "ChatGPT Capture" in line), str(error).splitlines()[0])
+        print(f"scripts/demo: {line.partition('] ')[2] or line}", file=sys.stderr)
+        return 1
+
+
+def demonstrate() -> int:
     arguments = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.partition("\n")[0])
     arguments.add_argument(
         "--keep", metavar="FILE", type=Path, help="keep the database as FILE, to look at it yourself"
     )
     keep: Path | None = arguments.parse_args().keep
+    if keep is not None and not keep.name:
+        arguments.error("--keep needs a file name")
     if keep is not None and keep.exists():
         arguments.error(f"{keep} exists already: name a new file")
     if keep is not None and not keep.absolute().parent.is_dir():
@@ -99,8 +117,15 @@ def main() -> int:
         print_results(database)
         print(f"\nBytes the browser received, identical to those sent: {identical} of {len(ACTS)} answers.")
     if keep:
-        print(f"The database is {keep}: open it with sqlite3, datasette or anything that reads SQLite.")
+        tidy(database)
+        print(f"The database is {database}: open it with sqlite3, datasette or anything that reads SQLite.")
     return 0 if identical == len(ACTS) else 1
+
+
+def tidy(database: Path) -> None:
+    """Leave one file: fold in the write-ahead log, which a reader that comes last cannot."""
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def perform(database: Path, folder: Path) -> int:

@@ -57,7 +57,7 @@ def test_a_missing_package_stops_mitmdump_with_one_clear_line(tmp_path: Path) ->
         command, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path, env=environment
     )
     assert done.returncode == 1
-    assert "ChatGPT Capture: needs orjson beside mitmproxy" in done.stdout
+    assert "packages are missing beside mitmproxy: pip install orjson" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -95,7 +95,7 @@ def test_the_stats_command_counts(tmp_path: Path) -> None:
         running.ask("hello")
         running.proxy.wait_for_log("characters", 10)
         running.ask("hello")
-        assert any("STATS 1 exchanges and 3 messages captured into chatgpt.db" in line for line in running.proxy.log)
+        assert any("STATS 1 exchange and 3 messages captured into chatgpt.db" in line for line in running.proxy.log)
 
 
 def test_a_stream_that_another_addon_changes_reaches_the_client_changed_and_is_captured_as_served(

@@ -165,6 +165,20 @@ def test_an_unreadable_v0_frame_is_recorded_and_the_others_are_read() -> None:
     assert [record.text for record in records if isinstance(record, Message)][-1] == "So it goes"
 
 
+@pytest.mark.parametrize(("last", "recorded"), [("So it goes", []), (None, [("unparsable", 1)])])
+@pytest.mark.parametrize("look", [False, True])
+def test_an_unreadable_v0_frame_counts_unless_the_next_says_it_all(
+    last: str | None, recorded: list[Any], look: bool
+) -> None:
+    torn = b'{"message": {"id": "A", torn, "status": "in_progress"}, "conversation_id": "talk", "error": null}'
+    frames = [envelope(message("A", "So")), torn, *([envelope(message("A", last))] if last else [])]
+    decoder, records = ConversationDecoder(exchange()), []
+    for number, found in enumerate(EventStreamParser().feed(v0(*map(event, frames)))):
+        records += decoder.apply(found, number) + (decoder.snapshot() if look else [])
+    assert [(record.type, record.position) for record in typed(records)] == recorded
+    assert decoder.unrecognised_count == len(recorded)
+
+
 def test_the_two_formats_may_share_a_stream() -> None:
     body = v1(event(envelope(message("A", "whole"))), shown(message("B")), delta(TEXT, "append", "in pieces"))
     assert {key: record.text for key, record in spoken(body).items()} == {"A": "whole", "B": "in pieces"}

@@ -32,12 +32,12 @@ JSON = "application/json"
         ("POST", "/backend-anon/conversation/resume", STREAM, Endpoint("resume", True)),
         ("POST", "/backend-api/f/conversation/resume", JSON, Endpoint("resume", False)),
         # Paths are renamed, the media type is not.
-        ("POST", "/backend-api/sidebar/conversation", STREAM, Endpoint("other", True)),
-        ("GET", "/backend-api/tasks/t/stream", STREAM, Endpoint("other", True)),
-        ("POST", "/anything/new", STREAM, Endpoint("other", True)),
-        ("GET", "/backend-api/f/conversation", STREAM, Endpoint("other", True)),
-        ("GET", "/backend-api/memories/stream", STREAM, Endpoint("other", True)),
-        ("POST", "/backend-api/metrics", STREAM, Endpoint("other", True)),
+        ("POST", "/backend-api/sidebar/conversation", STREAM, Endpoint("turn", True)),
+        ("GET", "/backend-api/tasks/t/stream", STREAM, Endpoint("turn", True)),
+        ("POST", "/anything/new", STREAM, Endpoint("turn", True)),
+        ("GET", "/backend-api/f/conversation", STREAM, Endpoint("turn", True)),
+        ("GET", "/backend-api/memories/stream", STREAM, Endpoint("turn", True)),
+        ("POST", "/backend-api/metrics", STREAM, Endpoint("turn", True)),
         # Not ours
         ("GET", "/backend-api/conversation", JSON, None),
         ("GET", "/backend-api/conversation/00000000-0000-4000-8000-000000000000", JSON, None),

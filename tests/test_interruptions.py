@@ -198,6 +198,10 @@ def test_a_saved_flow_gives_the_same_rows_and_twice_changes_nothing(tmp_path: Pa
     assert len(once["messages"]) == len(live["messages"]) > 20
     for table in TABLES:
         assert comparable(once[table]) == comparable(live[table]), table
+    untimed = (
+        "SELECT first_event_at, first_token_at FROM streams UNION SELECT first_token_at, completed_at FROM messages"
+    )
+    assert [list(row.values()) for row in rows(again / "chatgpt.db", untimed)] == [[None, None]]
     read(saved, again / "chatgpt.db")
     assert dump(again / "chatgpt.db") == once
 

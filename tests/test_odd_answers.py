@@ -53,7 +53,7 @@ def test_one_stray_event_is_on_record_and_costs_nothing_else(
     assert stream["state"] == "complete"
     assert [row["type"] for row in stray(capturing, stream)] == [type_]
     assert capturing.rows("SELECT text FROM messages WHERE id = ?", scene.answer_id)[0]["text"] == scene.text
-    assert "1 unrecognised events" in capturing.proxy.wait_for_log("1 unrecognised events", 5)
+    assert capturing.proxy.wait_for_log("1 unrecognised event", 5)
 
 
 def restated(scene: scenes.Scene, event: bytes) -> bytes:
@@ -145,5 +145,5 @@ def test_an_event_stream_from_another_path_is_on_record(capturing: Capturing, ht
     )
     assert received.body == body
     stream = capturing.wait("SELECT * FROM streams WHERE path = ? AND state <> 'streaming'", path)[0]
-    assert (stream["kind"], stream["state"], stream["unrecognised_count"]) == ("other", "complete", 3)
+    assert (stream["kind"], stream["state"], stream["unrecognised_count"]) == ("turn", "complete", 3)
     assert len(stray(capturing, stream)) == 3

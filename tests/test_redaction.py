@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from addon.redaction import redact
+from addon.redaction import redact, redact_event
 
 
 def jwt(**claims: Any) -> str:
@@ -255,3 +255,40 @@ def test_no_input_makes_it_hang(name: str, tokens: bool) -> None:
     redact(data, tokens=tokens)
     # Linear takes well below a second, quadratic minutes: a net against hangs, no measurement.
     assert time.process_time() - began < 5
+
+
+LINK = "https://files.oaiusercontent.com/file-1?se=2026&sig=SECRET"
+JWT_SHAPED = "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.SECRET"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"p": "/message/metadata/image_url", "o": "replace", "v": LINK},
+        {"p": "/message/metadata/conduit_token", "o": "add", "v": f"{JWT_SHAPED}"},
+        {"p": "/message/metadata/safe_urls", "o": "append", "v": [LINK]},
+        {"p": "", "o": "patch", "v": [{"p": "/message/metadata/x", "o": "add", "v": {"list": [LINK, JWT_SHAPED]}}]},
+        {"p": "", "o": "add", "v": {"message": {"id": "m", "metadata": {"safe_urls": [LINK]}}}},
+        {"message": {"id": "m", "metadata": {"safe_urls": [LINK]}}, "conversation_id": "c"},
+        {"type": "input_message", "input_message": {"id": "m", "metadata": {"urls": [LINK]}}},
+        {"type": "news", "words": [f"see {LINK} and {JWT_SHAPED}"]},
+        {"error": f"no {JWT_SHAPED}"},
+    ],
+)
+def test_an_event_keeps_no_secret_of_the_service(payload: dict[str, object]) -> None:
+    assert b"SECRET" not in redact_event(json.dumps(payload).encode())
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"p": "/message/content/parts/0", "o": "append", "v": f"{LINK} {JWT_SHAPED}"},
+        {"v": f"{LINK}"},
+        {"p": "", "o": "patch", "v": [{"p": "/message/content/parts/0", "o": "append", "v": f"{JWT_SHAPED}\ud83d?"}]},
+        {"message": {"id": "m", "content": {"parts": [LINK, JWT_SHAPED]}, "metadata": {"a": "b?"}}},
+        {"type": "input_message", "input_message": {"id": "m", "content": {"parts": [JWT_SHAPED]}}},
+    ],
+)
+def test_an_event_keeps_what_was_written(payload: dict[str, object]) -> None:
+    data = json.dumps(payload).encode()
+    assert redact_event(data) is data
