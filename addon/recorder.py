@@ -29,14 +29,15 @@ from addon.journal import JournalRecord, Kind, SegmentReader, segments
 from addon.records import Record
 from addon.store import Store, StoreBusy
 
-SNAPSHOT_SECONDS = 0.22
+SNAPSHOT_SECONDS = 0.19
 """How often a growing message is written: readers see it within a quarter of a second, about four times a second."""
 
 RETRY_SECONDS = 0.1
 
-RESTS = 5
-MAX_REST_SECONDS = 0.2
-"""After each step the recorder sleeps `RESTS` times as long as it took: a burst of answers is read when it is over."""
+RESTS = 8
+MIN_REST_SECONDS, MAX_REST_SECONDS = 0.05, 0.2
+"""After each step the recorder sleeps `RESTS` times as long as it took, within these bounds: the upper one is for when
+nothing that grows is due, the lower one the least upper bound. So a burst of answers is read when it is over."""
 
 NICENESS = 10
 """When the machine is busy, traffic goes first; the journal holds what comes meanwhile."""
@@ -80,10 +81,10 @@ class Recorder:
             began = time.monotonic()
             self.step(final=not alive)
             if alive:
-                # Longer than it worked, so that under load most of the machine is left to the traffic; but readers
-                # are not kept waiting for a message that is due.
+                # Longer than it worked, so that under load most of the machine is left to the traffic; shorter where
+                # readers wait for a message.
                 rest, due = RESTS * (time.monotonic() - began), self._pause()
-                time.sleep(min(rest, MAX_REST_SECONDS if due is None else due))
+                time.sleep(min(rest, MAX_REST_SECONDS if due is None else max(due, MIN_REST_SECONDS)))
 
     def step(self, *, final: bool = False) -> None:
         """Read what is new and write what is due; `final` when the writer is gone."""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-WAKE_SECONDS = 0.02
+WAKE_SECONDS = 0.05
 """How long chunks may collect before the recorder is woken: a batch is a transaction."""
 
 _BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)

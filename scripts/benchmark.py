@@ -82,7 +82,7 @@ def main() -> int:
     if options.serve:
         return serve()
     began = time.monotonic()
-    rounds, paced_seconds = (4, 1.5) if options.quick else (12, 10.0)
+    rounds, paced_seconds = (3, 0.5) if options.quick else (12, 10.0)
     with tempfile.TemporaryDirectory() as temporary, service() as upstream:
         folder = Path(temporary)
         print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}\n")
@@ -116,7 +116,7 @@ async def compare(arms: list[Arm], rounds: int, paced_seconds: float) -> None:
                     arm.client = await stack.enter_async_context(client)
                     await send(arm.client, Load(encoding, http2, PACED_STREAMS, 5, 0.01))
                 await measure(arms, f"unpaced, {label}", rounds, unpaced)
-                await measure(arms, f"paced, {label}", max(1, rounds // 2), paced)
+                await measure(arms, f"paced, {label}", max(1, rounds // 3), paced)
             for arm in arms:
                 grown[arm.name].append(memory(arm))
     print()
