@@ -36,7 +36,8 @@ class RecorderProcess:
 
     def __init__(self, database: Path, writer: str, on_report: Callable[[dict[str, Any]], None]) -> None:
         self.restarts = 0
-        self._command = [sys.executable, "-m", "addon.recorder", str(database), writer]
+        # -P: `-m` alone would look for a folder `addon` where mitmdump was started, ahead of ours.
+        self._command = [sys.executable, "-P", "-m", "addon.recorder", str(database), writer]
         self._on_report = on_report
         self._process: subprocess.Popen[bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

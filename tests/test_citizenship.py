@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import loopback, scenes
-from tests.conftest import ADDON, capture
+from tests.conftest import ADDON, capture, rows
 
 MITMDUMP = Path(sys.executable).with_name("mitmdump")
 
@@ -59,6 +59,17 @@ def test_a_missing_package_stops_mitmdump_with_one_clear_line(tmp_path: Path) ->
     assert done.returncode == 1
     assert "packages are missing beside mitmproxy: pip install orjson" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_folder_called_addon_where_mitmdump_is_started_is_not_taken_for_ours(tmp_path: Path) -> None:
+    (tmp_path / "addon").mkdir()
+    (tmp_path / "addon" / "__init__.py").write_text("raise SystemExit('not ours')")
+    (tmp_path / "empty.flow").touch()
+    command = [str(MITMDUMP), "-nr", "empty.flow", "-s", str(ADDON), "--set", "chatgpt_db=here.db"]
+    command += ["--set", f"confdir={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=tmp_path)
+    assert "not ours" not in done.stdout
+    assert rows(tmp_path / "here.db", "SELECT count(*) AS streams FROM streams") == [{"streams": 0}]
 
 
 def test_every_option_is_documented(tmp_path: Path) -> None:
