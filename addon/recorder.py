@@ -30,7 +30,7 @@ from addon.records import Record
 from addon.store import Store, StoreBusy
 
 SNAPSHOT_SECONDS = 0.19
-"""How often a growing message is written: readers see it within a quarter of a second, about four times a second."""
+"""How often a growing message is written: readers see it within a quarter of a second, wake-ups included."""
 
 RETRY_SECONDS = 0.1
 
