@@ -197,11 +197,18 @@ class SegmentReader:
 
     @classmethod
     def adopt(cls, path: Path) -> "SegmentReader | None":
-        """Open a segment that nobody holds any more, None when somebody does."""
-        descriptor = _open(path)
+        """Open a segment that nobody holds any more, None when somebody does or it is gone already."""
+        try:
+            descriptor = _open(path)
+        except FileNotFoundError:
+            return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(descriptor)
+            return None
+        # A writer locks its segment before it writes: an empty one may be about to be locked.
+        if not os.fstat(descriptor).st_size:
             os.close(descriptor)
             return None
         return cls(path, descriptor)

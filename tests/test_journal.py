@@ -142,6 +142,15 @@ def test_only_a_segment_that_nobody_holds_is_adopted(folder: Path) -> None:
     assert SegmentReader.adopt(path) is None
 
 
+def test_a_segment_that_is_empty_or_gone_is_not_adopted(folder: Path) -> None:
+    fresh = folder / "w-000001.journal"
+    assert SegmentReader.adopt(fresh) is None
+    fresh.touch()  # as between a writer's open and its lock
+    assert SegmentReader.adopt(fresh) is None
+    with fresh.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # and is left free for the writer
+
+
 def test_segments_are_private_and_never_opened_through_a_link(folder: Path) -> None:
     written = Journal(folder, "w")
     written.open(b"{}", b"", 1)
