@@ -131,10 +131,12 @@ class ChatGPTCapture:
     # -- traffic ---------------------------------------------------------------------------------------------------
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Tap the event streams of ChatGPT."""
+        """Tap the event streams and files of ChatGPT, and documents that another addon streams."""
         endpoint = self._endpoint(flow)
-        if endpoint is None or not endpoint.streamed or not flow.live or flow.response is None:
+        if endpoint is None or not flow.live or flow.response is None:
             return
+        if not (endpoint.streamed or endpoint.kind == "asset" or flow.response.stream):
+            return  # the whole body comes to `response`, as mitmproxy hands documents to everybody
         stream = self._open(flow, endpoint, now(), timed=True)
         if stream is not None:
             earlier = flow.response.stream
@@ -179,7 +181,8 @@ class ChatGPTCapture:
         if self._journal is None or self._leaving or flow.response is None:
             return None
         content_type = flow.response.headers.get("content-type", "")
-        return classify(flow.request.method, _host(flow), flow.request.path, content_type)
+        request, status_code = flow.request, flow.response.status_code
+        return classify(request.method, _host(flow), request.path, content_type, status_code)
 
     def _whole(self, flow: http.HTTPFlow, endpoint: Endpoint) -> None:
         response = flow.response
@@ -203,6 +206,8 @@ class ChatGPTCapture:
             "source": "live" if flow.live else "flow-file",
             "kind": endpoint.kind,
             "streamed": endpoint.streamed,
+            "name": endpoint.name,
+            "parameters": dict(endpoint.parameters),
             "host": _host(flow),
             "path": flow.request.path.partition("?")[0],
             "method": flow.request.method,

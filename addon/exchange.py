@@ -1,6 +1,6 @@
 """One exchange as the proxy knows it: how it began and how it ended. Both cross the journal as JSON."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import orjson
 
@@ -19,6 +19,8 @@ class Opening:
     path: str
     method: str
     started_at: int
+    name: str = ""  # which document or file (`endpoints.Endpoint`)
+    parameters: dict[str, str] = field(default_factory=dict)
     http_version: str | None = None
     status_code: int | None = None
     content_type: str | None = None

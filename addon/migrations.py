@@ -176,6 +176,32 @@ def initial(db: Database) -> None:
         db.execute(f"CREATE VIEW {name} AS {query}")
 
 
+_DOCUMENTS = """
+ALTER TABLE streams ADD COLUMN name TEXT;
+ALTER TABLE streams ADD COLUMN parameters TEXT;
+ALTER TABLE streams ADD COLUMN resume_offset INTEGER;
+ALTER TABLE stream_bodies ADD COLUMN digest TEXT;
+CREATE INDEX stream_bodies_digest ON stream_bodies (digest);
+CREATE TABLE canvas_documents (
+    id TEXT NOT NULL, version INTEGER NOT NULL, conversation_id TEXT REFERENCES conversations(id), message_id TEXT,
+    title TEXT, kind TEXT, content TEXT, created_at TEXT, updated_at TEXT, first_seen_at TEXT,
+    stream_id TEXT REFERENCES streams(id), metadata TEXT, PRIMARY KEY (id, version)
+);
+CREATE INDEX canvas_documents_conversation_id ON canvas_documents (conversation_id);
+CREATE TABLE asset_urls (
+    url TEXT PRIMARY KEY, asset_id TEXT, name TEXT, conversation_id TEXT, seen_at TEXT,
+    stream_id TEXT REFERENCES streams(id)
+);
+"""
+
+
+@migrations(name="0002_documents_and_files")
+def documents_and_files(db: Database) -> None:
+    """What arrives beside the answers: documents the page loads, and files."""
+    for statement in _statements(_DOCUMENTS):
+        db.execute(statement)
+
+
 def apply(db: Database) -> None:
     """Bring a database to the newest version; `PRAGMA user_version` says then that it is there."""
     migrations.apply(db)

@@ -23,8 +23,9 @@ from typing import Any
 import orjson
 
 from addon import archive
-from addon.capture import Capture, Closing, Opening
+from addon.captures import Capturing, Surroundings, capture_of
 from addon.errors import ArchiveError
+from addon.exchange import Closing, Opening
 from addon.journal import JournalRecord, Kind, SegmentReader, segments
 from addon.records import Record
 from addon.store import Store, StoreBusy
@@ -56,7 +57,7 @@ class _Source:
     dead: bool
     failed: bool = False
     at: int = 0
-    captures: dict[int, Capture] = field(default_factory=dict)
+    captures: dict[int, Capturing] = field(default_factory=dict)
 
 
 class Recorder:
@@ -70,7 +71,8 @@ class Recorder:
         self._sources: dict[Path, _Source] = {}
         self._batch: list[Record] = []
         self._written_at: dict[int, float] = {}
-        self._closed: list[Capture] = []
+        self._closed: list[Capturing] = []
+        self._around = Surroundings()
 
     def run(self) -> None:
         """Until the proxy is gone and everything is stored."""
@@ -148,7 +150,8 @@ class Recorder:
         source.at = record.at
         if record.kind == Kind.OPEN:
             opening, _, request = record.payload.partition(b"\n")
-            capture = source.captures[record.stream] = Capture(Opening.from_bytes(opening), request)
+            capture = capture_of(Opening.from_bytes(opening), request, self._around)
+            source.captures[record.stream] = capture
             self._batch += capture.begin()
         elif record.stream in source.captures:
             capture = source.captures[record.stream]
@@ -157,7 +160,7 @@ class Recorder:
             else:
                 self._close(source, record.stream, capture, Closing(**orjson.loads(record.payload)), record.at)
 
-    def _close(self, source: _Source, number: int, capture: Capture, closing: Closing, at: int) -> None:
+    def _close(self, source: _Source, number: int, capture: Capturing, closing: Closing, at: int) -> None:
         del source.captures[number]
         self._written_at.pop(id(capture), None)
         self._batch += capture.close(closing, at)
@@ -206,12 +209,14 @@ class Recorder:
         for capture in closed:
             self._report(capture)
 
-    def _report(self, capture: Capture) -> None:
+    def _report(self, capture: Capturing) -> None:
         if capture.skipped:
             return
         summary = capture.summary()
         self.counters["streams"] += 1
         self.counters["messages"] += capture.message_count
+        if summary is None:
+            return
         self.counters["events_unrecognised"] += summary.unrecognised
         # Only the first answer of a conversation carries its title.
         title = summary.title or self._store.title_of(summary.conversation_id)

@@ -131,6 +131,9 @@ class Conversation:
     gizmo_id: str | None = None
     conversation_origin: str | None = None
     is_temporary: bool | None = None
+    is_archived: bool | None = None
+    is_starred: bool | None = None
+    metadata: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,9 @@ class Stream:
     method: str
     started_at: int
     http_version: str | None = None
+    name: str | None = None
+    parameters: str | None = None
+    resume_offset: int | None = None
     status_code: int | None = None
     content_type: str | None = None
     content_encoding: str | None = None

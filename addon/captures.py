@@ -1,0 +1,55 @@
+"""Which capture reads which exchange, and what captures may ask of the world around them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from addon.capture import Capture, Summary
+from addon.document_capture import DocumentCapture
+from addon.exchange import Closing, Opening
+from addon.records import Record
+
+
+class Capturing(Protocol):
+    """One exchange being read: feed it what arrives, write what it returns. Nothing in an exchange makes it raise."""
+
+    opening: Opening
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the person's settings leave this exchange out."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether `snapshot` has something that readers have not seen."""
+
+    @property
+    def message_count(self) -> int:
+        """How many messages it has shown."""
+
+    def begin(self) -> list[Record]:
+        """The records of the request."""
+
+    def feed(self, chunk: bytes, at: int) -> list[Record]:
+        """One chunk as it was on the wire, received at `at`; what must be written because of it."""
+
+    def snapshot(self) -> list[Record]:
+        """Everything that grew since the last time, as readers should see it."""
+
+    def close(self, closing: Closing, at: int) -> list[Record]:
+        """The end, whatever it was like; everything that is left to write."""
+
+    def summary(self) -> Summary | None:
+        """What the closed exchange came to, None when it is nothing to tell a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What captures may ask of the world around them. The defaults know nothing: a capture then stands alone."""
+
+
+def capture_of(opening: Opening, request: bytes, around: Surroundings) -> Capturing:
+    """The capture that reads an exchange of this kind."""
+    match opening.kind:
+        case "document" | "list" | "download":
+            return DocumentCapture(opening, request)
+    return Capture(opening, request)
