@@ -118,9 +118,11 @@ class Capture:
             return []
         records = self._with_prompts(self._decoder.snapshot())
         stream = self._stream()
-        if self._written != stream:
+        # What only counts is written with the rest: it changes with each chunk.
+        facts = replace(stream, event_count=0, unrecognised_count=0, wire_bytes=0, body_bytes=0)
+        if self._written != facts:
             records.insert(0, stream)
-            self._written = stream
+            self._written = facts
         return records
 
     def close(self, closing: Closing, at: int) -> list[Record]:

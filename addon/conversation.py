@@ -117,7 +117,7 @@ class ConversationDecoder:
         state = self._channel_state(self._delta.channel) if event.type == "delta" else None
         if state is not None:
             # What this operation said is missing from the text.
-            state.damaged, state.changed, state.at = True, True, self._at
+            state.damaged, state.changed, state.only_grew, state.at = True, True, False, self._at
         kind = "unparsable" if event.terminated else "incomplete"
         text = scalars(event.data.decode("utf-8", "replace"))
         self._typed(kind, text, position, recognised=False, message_id=state.id if state else None)
@@ -155,7 +155,8 @@ class ConversationDecoder:
             self._typed("delta", details, position, recognised=False, message_id=state.id if state else None)
         if state is None:
             return
-        state.damaged = state.damaged or bool(errors)
+        if errors:
+            state.damaged, state.only_grew = True, False
         self._channels[self._delta.channel] = state
         if grows and not (shown or state.awaits_token):
             state.changed, state.at, state.waits = True, self._at, state.finished  # the usual case

@@ -13,7 +13,7 @@ from typing import Any
 
 from addon.attachments import adopt, attach
 from addon.messages import continues
-from addon.records import Message
+from addon.records import Message, MessageGrowth
 from addon.rows import ensure_conversation, timestamp
 
 _VERSIONS = 100
@@ -53,6 +53,15 @@ def write_message(db: sqlite3.Connection, new: Message) -> None:
             return
         _replace(db, new, old)
     attach(db, new, number)
+
+
+def write_growth(db: sqlite3.Connection, grown: MessageGrowth) -> None:
+    """Store what a message in progress says by now, unless its row knows better: all of it is written in the end."""
+    db.execute(
+        "UPDATE messages SET text = ?, content = ?, last_seen_at = ?3"
+        " WHERE id = ? AND conversation_id IS ? AND stream_id = ? AND live = 1 AND last_seen_at <= ?3",
+        (grown.text, grown.content, timestamp(grown.at), grown.id, grown.conversation_id, grown.stream_id),
+    )
 
 
 def _existing(db: sqlite3.Connection, new: Message) -> sqlite3.Row | None:

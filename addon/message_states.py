@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from addon.messages import Observation, assets_of, continues, read_message, text_of
-from addon.payload import mapping, string
-from addon.records import Message, Record
+from addon.payload import dumps, mapping, string
+from addon.records import Message, MessageGrowth, Record
 
 THINKING = frozenset({"thoughts", "reasoning_recap"})
 
@@ -38,6 +38,7 @@ class MessageState:
 
     `first_seen_at` is 0 until the message has been noted, `at` is when it last changed. Times are microseconds.
     `waits` when it grew after it was finished: that is written with the next event of another kind, or at the end.
+    `only_grew` while nothing else has happened to it since it was last written whole.
     """
 
     id: str
@@ -46,6 +47,7 @@ class MessageState:
     at: int = 0
     conversation_id: str | None = None
     changed: bool = False
+    only_grew: bool = False
     finished: bool = False
     waits: bool = False
     moderated: bool = False
@@ -161,7 +163,7 @@ class MessageStates:
         records: list[Record] = []
         if before is not None and (self._lost(state, before) or (state.changed and was_finished > state.finished)):
             records.append(before)
-        state.changed, state.at = True, at
+        state.changed, state.only_grew, state.at = True, False, at
         if state.awaits_token:
             self._first_token(state, at)
         if state.finished:
@@ -173,7 +175,9 @@ class MessageStates:
     def pending(self, conversation_id: str | None, *, live: bool) -> list[Record]:
         """The records of what changed; with `live` False also of what never finished, since nothing more comes."""
         return [
-            self.written(state, conversation_id, live=live)
+            self._grown(state, conversation_id)
+            if live and state.only_grew and not state.moderated
+            else self.written(state, conversation_id, live=live)
             for state in self._states.values()
             if (state.changed and not (live and state.waits)) or not (live or state.finished)
         ]
@@ -181,7 +185,21 @@ class MessageStates:
     def written(self, state: MessageState, conversation_id: str | None, *, live: bool) -> Message:
         """The record of a message that is about to be written."""
         state.changed = state.waits = False
+        state.only_grew = True
         return self.record(state, conversation_id, live=live)
+
+    def _grown(self, state: MessageState, conversation_id: str | None) -> MessageGrowth:
+        """What is new in a message that only became longer: a tenth of the work, many times for each answer."""
+        state.changed = False
+        content = mapping(state.message.get("content"))
+        return MessageGrowth(
+            id=state.id,
+            conversation_id=state.conversation_id or conversation_id,
+            stream_id=self._exchange.stream_id,
+            at=state.at,
+            text=text_of(content),
+            content=dumps(content),
+        )
 
     def record(self, state: MessageState, conversation_id: str | None, *, live: bool) -> Message:
         """A message as it stands."""

@@ -117,6 +117,18 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageGrowth:
+    """What a message in progress says by now, where it has only become longer since it was last written whole."""
+
+    id: str
+    conversation_id: str | None
+    stream_id: str
+    at: int
+    text: str | None
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """What one exchange says about its conversation; None where it says nothing."""
 
@@ -203,4 +215,4 @@ class RequestBody:
     body: bytes
 
 
-Record = Message | Conversation | TypedEvent | Stream | StreamBody | RequestBody
+Record = Message | MessageGrowth | Conversation | TypedEvent | Stream | StreamBody | RequestBody

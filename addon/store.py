@@ -10,8 +10,8 @@ from pathlib import Path
 
 from addon import archive
 from addon.errors import ArchiveError
-from addon.message_rows import write_message
-from addon.records import Conversation, Message, Record, RequestBody, Stream, StreamBody, TypedEvent
+from addon.message_rows import write_growth, write_message
+from addon.records import Conversation, Message, MessageGrowth, Record, RequestBody, Stream, StreamBody, TypedEvent
 from addon.rows import columns, ensure_conversation, timestamp, upsert
 
 BUSY_TIMEOUT_MS = 100
@@ -102,6 +102,8 @@ class Store:
         match record:
             case Message():
                 write_message(self._db, record)
+            case MessageGrowth():
+                write_growth(self._db, record)
             case Conversation():
                 self._conversation(record)
             case TypedEvent():

@@ -210,10 +210,12 @@ def test_a_stream_is_written_again_only_when_there_is_news() -> None:
     reading.begin()
     reading.feed(v1(*ANSWER, done=False), STARTED + 1)
     assert reading.changed is True
-    assert [type(record).__name__ for record in reading.snapshot()] == ["Stream", "Message"]
+    assert [type(record).__name__ for record in reading.snapshot()] == ["Stream", "MessageGrowth"]
     assert (reading.changed, reading.snapshot()) == (False, [])
     reading.feed(b": ping\n\n", STARTED + 2)
-    assert [type(record).__name__ for record in reading.snapshot()] == ["Stream"]
+    assert reading.snapshot() == []  # how many bytes there were is written with the next news
+    reading.feed(event({"p": TEXT, "o": "append", "v": "!", "c": 0}, "delta"), STARTED + 3)
+    assert [type(record).__name__ for record in reading.snapshot()] == ["MessageGrowth"]
 
 
 def test_the_summary_is_what_a_person_wants_to_know(archive: Archive) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from addon.conversation import ConversationDecoder
 from addon.message_states import Exchange
-from addon.records import Conversation, Message, Record, TypedEvent
+from addon.records import Conversation, Message, MessageGrowth, Record, TypedEvent
 from addon.sse import Event, EventStreamParser
 from tests.cuts import cuts
 from tests.recording import FINISHED, STATUS, TEXT, delta, envelope, event, message, shown, v0, v1
@@ -228,6 +228,33 @@ def test_growth_is_written_when_asked_for_and_once() -> None:
     assert isinstance(record, Message)
     assert (record.text, record.live) == ("Hi you", True)
     assert (decoder.changed, decoder.snapshot()) == (False, [])
+
+
+def test_what_only_grew_is_written_as_growth_and_anything_else_whole() -> None:
+    start = (shown(message("A")), delta(TEXT, "append", "Hi"))
+    _, decoder = read(v1(*start, done=False), closed=False)
+    decoder.snapshot()
+    for change, kind in [
+        (delta(TEXT, "append", " you"), MessageGrowth),
+        (delta("/message/metadata", "append", {"a": 1}), Message),
+        (delta(TEXT, "append", "!"), MessageGrowth),
+        (delta(TEXT, "append", {"no": "text"}), MessageGrowth),
+        (delta(f"{TEXT}/0", "append", "wrong"), Message),
+    ]:
+        decoder.apply(Event("delta", json.dumps(change).encode(), 0), 100)
+        (record,) = decoder.snapshot()
+        assert type(record) is kind
+    assert isinstance(record, Message)
+    assert (record.text, record.damaged) == ("Hi you![object Object]", True)
+
+
+def test_a_blocked_message_does_not_grow_over_what_was_shown() -> None:
+    blocked = {"type": "moderation", "message_id": "A", "moderation_response": {"blocked": True}}
+    _, decoder = read(v1(shown(message("A")), delta(TEXT, "append", "Hi"), blocked, done=False), closed=False)
+    decoder.apply(Event("delta", json.dumps(delta(TEXT, "append", " you")).encode(), 0), 100)
+    (record,) = decoder.snapshot()
+    assert isinstance(record, Message)
+    assert record.moderated is True
 
 
 def test_each_content_of_a_finished_message_is_written_and_late_metadata_once() -> None:

@@ -1,17 +1,19 @@
 """Which of two observations of a message stays, and what becomes of the other."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from addon.capture import Closing
-from addon.records import Message
+from addon.records import Message, MessageGrowth
 from tests.recording import (
     FINISHED,
     STARTED,
     STATUS,
     TEXT,
     Archive,
+    by_offset,
     delta,
     envelope,
     event,
@@ -234,3 +236,16 @@ def test_an_observation_without_any_content_is_a_row(archive: Archive) -> None:
     archive.store.write([Message("A", "talk", "stream", "live", 1, False)])
     row = archive.message("A")
     assert (row["text"], row["content"], row["first_seen_at"]) == (None, None, "1970-01-01T00:00:00.000001Z")
+
+
+def test_growth_reaches_the_row_of_its_own_stream_while_that_is_live(archive: Archive) -> None:
+    begun = v1(shown(message("A")), delta(TEXT, "append", "Hi"), done=False)
+    archive.record(begun, look=lambda: True, closing=None)
+    grown = MessageGrowth("A", "talk", "stream", by_offset(len(begun) + 1), "Hi you", '{"parts":["Hi you"]}')
+    archive.store.write([grown, replace(grown, id="nobody"), replace(grown, stream_id="other", text="not mine")])
+    assert (archive.message("A")["text"], archive.message("A")["live"]) == ("Hi you", 1)
+    archive.store.write([replace(grown, at=STARTED, text="older")])
+    assert archive.message("A")["text"] == "Hi you"
+    archive.record(v1(shown(message("A", "Hi you all", status=FINISHED))))
+    archive.store.write([replace(grown, at=grown.at + 10**9, text="late")])
+    assert archive.message("A")["text"] == "Hi you all"
