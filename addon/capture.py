@@ -12,6 +12,7 @@ from addon.ending import ending
 from addon.errors import StreamError
 from addon.evidence import Evidence, compress
 from addon.exchange import Closing, Opening
+from addon.legs import Leg
 from addon.message_states import Exchange
 from addon.payload import loads
 from addon.records import Record, Stream, StreamBody
@@ -161,6 +162,25 @@ class Capture:
             characters=len(answer.text or "") if answer else 0,
             unrecognised=self._decoder.unrecognised_count,
             error=error,
+        )
+
+    def leg(self) -> Leg | None:
+        """This exchange as far as it has come."""
+        stream, (body, arrivals) = self._stream(), self._evidence.so_far()
+        return Leg(
+            stream_id=stream.id,
+            kind=stream.kind,
+            state=stream.state,
+            started_at=stream.started_at,
+            resume_offset=stream.resume_offset,
+            conversation_id=stream.conversation_id,
+            request_message_id=stream.request_message_id,
+            turn_exchange_id=stream.turn_exchange_id,
+            requested_model=stream.requested_model,
+            action=stream.action,
+            event_count=stream.event_count,
+            body=body,
+            arrivals=arrivals,
         )
 
     # -- the body --------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Protocol
 from addon.capture import Capture, Summary
 from addon.document_capture import DocumentCapture
 from addon.exchange import Closing, Opening
+from addon.legs import FindLegs, Leg, no_legs
 from addon.records import Record
 
 
@@ -41,10 +42,15 @@ class Capturing(Protocol):
     def summary(self) -> Summary | None:
         """What the closed exchange came to, None when it is nothing to tell a person."""
 
+    def leg(self) -> Leg | None:
+        """This exchange, still open, as another one of its turn may need it; None when it is no leg of a turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What captures may ask of the world around them. The defaults know nothing: a capture then stands alone."""
+
+    legs: FindLegs = no_legs
 
 
 def capture_of(opening: Opening, request: bytes, around: Surroundings) -> Capturing:

@@ -20,10 +20,15 @@ from addon.typed_events import RECOGNISED, Turn, TypedEvents
 _PINGS = frozenset({"ping", "heartbeat"})
 
 
+def counts(event: Event) -> bool:
+    """Whether an event counts towards the service's resume `offset`: all but pings, empty ones and `[DONE]`."""
+    return event.type not in _PINGS and event.data.strip() not in (b"", b"[DONE]")
+
+
 class ConversationDecoder:
     """Reads the events of one stream. Times are microseconds.
 
-    `event_count` counts as the service's resume `offset` does: every event but pings, empty ones and `[DONE]`.
+    `event_count` counts as the service's resume `offset` does (`counts`).
     """
 
     def __init__(self, exchange: Exchange) -> None:

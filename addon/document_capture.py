@@ -5,6 +5,7 @@ from addon.content_coding import ContentDecoder
 from addon.errors import StreamError
 from addon.evidence import compress
 from addon.exchange import Closing, Opening
+from addon.legs import Leg
 from addon.payload import dumps
 from addon.records import Record, Stream, StreamBody
 from addon.redaction import redact
@@ -86,4 +87,8 @@ class DocumentCapture:
 
     def summary(self) -> Summary | None:
         """Nothing to tell."""
+        return None
+
+    def leg(self) -> Leg | None:
+        """None: it belongs to no turn."""
         return None

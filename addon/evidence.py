@@ -4,12 +4,14 @@ In memory stands at most `_FRAME_BYTES` of plain text per stream; what is older 
 (RFC 8878 3: any decoder reads frames in a row as one).
 """
 
+import io
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import orjson
 
+from addon.errors import StreamError
 from addon.redaction import redact
 from addon.sse import Event
 
@@ -47,7 +49,8 @@ class Evidence:
                 self._keep(end)
                 if self._pending.startswith(b"\n"):  # of a CR LF whose event was read at the CR, or an empty line
                     self._keep(end + 1)
-                self._add(_rewritten(event, data, self._last_event_id))
+                comments = _comments(bytes(self._pending[: event.end - self._pending_start]))
+                self._add(comments + _rewritten(event, data, self._last_event_id))
                 self._drop(event.end)
             end = event.end
             self._last_event_id = event.last_event_id
@@ -58,6 +61,11 @@ class Evidence:
         if not self._arrivals or self._arrivals[-1] != self.body_bytes:
             self._arrivals.extend((microseconds, self.body_bytes))
 
+    def so_far(self) -> tuple[bytes, bytes]:
+        """What `close` would give for the events that have come whole; more may follow."""
+        growing = [compress(b"".join(self._clean))] if self._clean else []
+        return b"".join(self._frames + growing), self._arrived()
+
     def close(self) -> tuple[bytes, bytes]:
         """The compressed body and, as compressed JSON, `[[microseconds, body length], ...]`."""
         if self._pending:
@@ -65,8 +73,11 @@ class Evidence:
             self._add(redact(bytes(self._pending), tokens=True))
             self._pending.clear()
         self._compress()
+        return b"".join(self._frames), self._arrived()
+
+    def _arrived(self) -> bytes:
         pairs = [list(pair) for pair in zip(self._arrivals[::2], self._arrivals[1::2], strict=True)]
-        return b"".join(self._frames), compress(orjson.dumps(pairs))
+        return compress(orjson.dumps(pairs))
 
     def _keep(self, end: int) -> None:
         if end > self._pending_start:
@@ -99,6 +110,42 @@ def compress(data: bytes) -> bytes:
 def decompress(frames: bytes) -> bytes:
     """What `compress` made smaller, any number of frames in a row, also none."""
     return zstd.decompress(frames) if frames else b""
+
+
+def pieces(body: bytes | None, arrivals: bytes | None) -> Iterator[tuple[bytes, int]]:
+    """A kept body in the pieces in which it came, each with how many microseconds after the stream began.
+
+    Held in memory is one piece. Raises `StreamError` where it is damaged, when all before that has been given.
+    """
+    done, after = 0, 0
+    with zstd.open(io.BytesIO(body or b""), "rb") as plain:
+        for after, length in _pairs(arrivals):
+            while done < length and (piece := _read(plain, min(length - done, _FRAME_BYTES))):
+                done += len(piece)
+                yield piece, after
+        while piece := _read(plain, _FRAME_BYTES):
+            yield piece, after
+
+
+def _read(plain: zstd.ZstdFile, size: int) -> bytes:
+    try:
+        return plain.read(size)
+    except (zstd.ZstdError, EOFError):
+        raise StreamError("the stored body is damaged") from None
+
+
+def _pairs(arrivals: bytes | None) -> list[tuple[int, int]]:
+    try:
+        pairs = orjson.loads(decompress(arrivals)) if arrivals else []
+        return [(int(after), int(length)) for after, length in pairs]
+    except (zstd.ZstdError, EOFError, ValueError, TypeError):
+        return []  # when it came is not known any more; what came is
+
+
+def _comments(lines: bytes) -> bytes:
+    """The comment lines among those of an event, which may say which delivery brought it."""
+    found = [line for line in lines.splitlines() if line.startswith(b":")]
+    return redact(b"".join(line + b"\n" for line in found), tokens=True)
 
 
 def _rewritten(event: Event, data: bytes, earlier_id: str) -> bytes:

@@ -182,6 +182,7 @@ ALTER TABLE streams ADD COLUMN parameters TEXT;
 ALTER TABLE streams ADD COLUMN resume_offset INTEGER;
 ALTER TABLE stream_bodies ADD COLUMN digest TEXT;
 CREATE INDEX stream_bodies_digest ON stream_bodies (digest);
+CREATE INDEX streams_name ON streams (name);
 CREATE TABLE canvas_documents (
     id TEXT NOT NULL, version INTEGER NOT NULL, conversation_id TEXT REFERENCES conversations(id), message_id TEXT,
     title TEXT, kind TEXT, content TEXT, created_at TEXT, updated_at TEXT, first_seen_at TEXT,

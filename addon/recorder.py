@@ -27,6 +27,7 @@ from addon.captures import Capturing, Surroundings, capture_of
 from addon.errors import ArchiveError
 from addon.exchange import Closing, Opening
 from addon.journal import JournalRecord, Kind, SegmentReader, segments
+from addon.legs import Leg, LegKey, earlier
 from addon.records import Record
 from addon.store import Store, StoreBusy
 
@@ -72,7 +73,7 @@ class Recorder:
         self._batch: list[Record] = []
         self._written_at: dict[int, float] = {}
         self._closed: list[Capturing] = []
-        self._around = Surroundings()
+        self._around = Surroundings(legs=self._legs)
 
     def run(self) -> None:
         """Until the proxy is gone and everything is stored."""
@@ -165,6 +166,13 @@ class Recorder:
         self._written_at.pop(id(capture), None)
         self._batch += capture.close(closing, at)
         self._closed.append(capture)
+
+    def _legs(self, key: LegKey, value: str, opening: Opening) -> list[Leg]:
+        """The legs that began before an exchange: those that are stored and those that are still open."""
+        self._flush()
+        captures = [capture for source in self._sources.values() for capture in source.captures.values()]
+        still_open = [leg for capture in captures if (leg := capture.leg()) and getattr(leg, key) == value]
+        return earlier([*self._store.legs(key, value, opening), *still_open], key, opening)
 
     def _snapshots(self) -> None:
         moment = time.monotonic()

@@ -1,9 +1,11 @@
 """Values as SQLite holds them, and the statements that every table shares. Parameters only, never text in SQL."""
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamp(microseconds: int | None) -> str | None:
@@ -12,6 +14,11 @@ def timestamp(microseconds: int | None) -> str | None:
         return None
     seconds, fraction = divmod(microseconds, 1_000_000)
     return f"{_second(seconds)}.{fraction:06d}Z"
+
+
+def microseconds(timestamp: str) -> int:
+    """The inverse of `timestamp`."""
+    return (datetime.fromisoformat(timestamp) - _EPOCH) // timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=256)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from addon import archive
 from addon.errors import ArchiveError
+from addon.exchange import Opening
+from addon.legs import MOST_LEGS, Leg, LegKey
 from addon.message_rows import write_growth, write_message
 from addon.records import Conversation, Message, MessageGrowth, Record, RequestBody, Stream, StreamBody, TypedEvent
-from addon.rows import columns, ensure_conversation, timestamp, upsert
+from addon.rows import columns, ensure_conversation, microseconds, timestamp, upsert
 
 BUSY_TIMEOUT_MS = 100
 """SQLite's own wait for a lock; the caller retries for as long as it takes."""
@@ -62,6 +64,19 @@ class Store:
             row = self._db.execute(query, [conversation_id]).fetchone()
             return row["title"] if row else None
         return None
+
+    def legs(self, key: LegKey, value: str, opening: Opening) -> list[Leg]:
+        """The exchanges with this value that began before another one, the newest first; [] when they cannot be read.
+
+        Then the leg that asks goes on without them, says so, and can be read again.
+        """
+        query = f"""SELECT s.*, b.body, b.arrivals FROM streams s LEFT JOIN stream_bodies b ON b.stream_id = s.id
+                    WHERE s.{key} = ? AND s.kind IN ('turn', 'resume', 'topic') AND s.started_at <= ? AND s.id <> ?
+                    ORDER BY s.started_at DESC LIMIT {MOST_LEGS}"""
+        with contextlib.suppress(sqlite3.Error):
+            rows = self._db.execute(query, (value, timestamp(opening.started_at), opening.stream_id))
+            return [_leg(row) for row in rows]
+        return []
 
     def write(self, records: Sequence[Record]) -> None:
         """Store a batch in one transaction. Raises `StoreBusy`; then it is to be written again, whole.
@@ -157,6 +172,12 @@ class Store:
                 "is_temporary": record.is_temporary,
             },
         )
+
+
+def _leg(row: sqlite3.Row) -> Leg:
+    names = [name for name in Leg.__slots__ if name not in ("stream_id", "started_at")]
+    started_at = microseconds(row["started_at"])
+    return Leg(stream_id=row["id"], started_at=started_at, **{name: row[name] for name in names})
 
 
 def _connect(path: Path) -> sqlite3.Connection:

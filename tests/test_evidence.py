@@ -71,8 +71,8 @@ def test_a_body_without_secrets_is_kept_byte_for_byte(body: bytes) -> None:
         (TOKEN, TOKEN_KEPT),
         (b"data:a\n\n" + TOKEN + b"data:b\n\n", b"data:a\n\n" + TOKEN_KEPT + b"data:b\n\n"),
         (TOKEN * 2 + b": c\n\ndata:b\n\n" + TOKEN, TOKEN_KEPT * 2 + b": c\n\ndata:b\n\n" + TOKEN_KEPT),
-        # Of a rewritten event everything else is kept that an event says, in plain form.
-        (b": c\nid:7\nevent:x\nretry: 5\n" + TOKEN, b"id: 7\nevent: x\n" + TOKEN_KEPT),
+        # Of a rewritten event all else that it says is kept, in plain form, and its comments as they are.
+        (b": c\nid:7\nevent:x\nretry: 5\n:" + JWT.encode() + b"\n" + TOKEN, b": c\n:redacted\nid: 7\nevent: x\n" + TOKEN_KEPT),
         (b"id: 1\ndata: a\n\nid\n" + TOKEN + TOKEN, b"id: 1\ndata: a\n\nid: \n" + TOKEN_KEPT * 2),
         (b'data:{"token":\ndata:"s3cret",\ndata:"a":1}\n\n', b'data: {"token":\ndata: "redacted",\ndata: "a":1}\n\n'),
         (b'data:{"a":"\xff","token":"s3cret"}\n\n', b'data: {"a":"\xff","token":"redacted"}\n\n'),
@@ -140,8 +140,8 @@ def test_arrivals_say_how_long_the_kept_body_was_when() -> None:
     assert arrivals(collected([b"data", b": a\n", b"\n", b": c\n", TOKEN, b"data: b\n\ndata: c\n\ndat", b"a: d"])) == [
         [1000, 0],
         [3000, 9],
-        [5000, 9 + len(TOKEN_KEPT)],
-        [6000, 9 + len(TOKEN_KEPT) + 18],
+        [5000, 13 + len(TOKEN_KEPT)],
+        [6000, 13 + len(TOKEN_KEPT) + 18],
     ]
 
 
