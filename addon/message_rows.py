@@ -5,6 +5,7 @@
 - What moderation empties or replaces stays as the person saw it, the new state goes to `message_versions` unless more
   is still to come.
 - A finished message that another exchange repeats unchanged stays the work of the one that made it.
+- What is above a message is said best by a tree of all, then by itself, then by the order of things.
 """
 
 import sqlite3
@@ -19,7 +20,7 @@ from addon.rows import ensure_conversation, timestamp
 _VERSIONS = 100
 """How many versions of a message are kept; the raw body of its stream holds all."""
 
-_FACTS = ("parent_id", "requested_model", "created_at", "first_token_at", "completed_at")
+_FACTS = ("requested_model", "created_at", "first_token_at", "completed_at")
 """Columns in which knowing something beats knowing nothing, whoever says it."""
 
 _REMEMBERED = (
@@ -29,10 +30,11 @@ _REMEMBERED = (
 """The same between two exchanges. Within one each says the whole message: what is missing is gone."""
 
 _AS_IS = (
-    "conversation_id", "parent_id", "role", "author_name", "recipient", "channel", "content_type", "text", "content",
-    "status", "end_turn", "weight", "visible", "model_slug", "requested_model", "finish_type", "turn_exchange_id",
-    "request_id", "reasoning_seconds", "stream_id", "source", "live", "damaged", "metadata",
+    "conversation_id", "parent_id", "parent_certainty", "role", "author_name", "recipient", "channel", "content_type",
+    "text", "content", "status", "end_turn", "weight", "visible", "model_slug", "requested_model", "finish_type",
+    "turn_exchange_id", "request_id", "reasoning_seconds", "stream_id", "source", "live", "damaged", "metadata",
 )  # fmt: skip
+_PARENT = ("parent_id", "parent_certainty")
 _TIMES = ("created_at", "updated_at", "first_token_at", "completed_at")
 
 
@@ -128,7 +130,10 @@ def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
 def _known(new: Message, old: sqlite3.Row) -> dict[str, Any]:
     """The columns of the new observation, and of the old one what the new one does not know."""
     columns = _message_columns(new)
-    return columns | {name: old[name] for name in _remembered(new, old) if columns[name] is None}
+    columns |= {name: old[name] for name in _remembered(new, old) if columns[name] is None}
+    if not _knows_parent(new, old, at_least=old["parent_certainty"]):
+        columns |= {name: old[name] for name in _PARENT}
+    return columns
 
 
 def _missing(new: Message, old: sqlite3.Row) -> dict[str, Any]:
@@ -137,7 +142,13 @@ def _missing(new: Message, old: sqlite3.Row) -> dict[str, Any]:
     missing = {name: columns[name] for name in _remembered(new, old) if old[name] is None and columns[name] is not None}
     if columns["first_seen_at"] < old["first_seen_at"]:
         missing["first_seen_at"] = columns["first_seen_at"]
+    if _knows_parent(new, old, at_least=old["parent_certainty"] + 1):
+        missing |= {name: columns[name] for name in _PARENT}
     return missing
+
+
+def _knows_parent(new: Message, old: sqlite3.Row, *, at_least: int) -> bool:
+    return new.parent_id is not None and (old["parent_id"] is None or new.parent_certainty >= at_least)
 
 
 def _remembered(new: Message, old: sqlite3.Row) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from addon import images
 from addon.payload import array, boolean, dumps, integer, mapping, microseconds, number, scalars, string
-from addon.records import Asset, Citation, Message
+from addon.records import Asset, Certainty, Citation, Message
 
 _CONTEXT_TYPES = frozenset({"user_editable_context", "model_editable_context"})
 
@@ -29,6 +29,18 @@ class Observation:
     completed_at: int | None = None
     moderated: bool = False
     damaged: bool = False
+    document: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What others than a message say is above it: where it is `placed` in a tree of all, else a guess."""
+
+    id: str | None = None
+    placed: bool = False
+
+
+_UNKNOWN = Parent()
 
 
 def read_message(
@@ -36,13 +48,17 @@ def read_message(
     message: dict[str, Any],
     conversation_id: str | None,
     seen: Observation,
-    parent_id: str | None = None,
+    parent: Parent = _UNKNOWN,
 ) -> Message:
-    """The record of a message object; `parent_id` is used where the message names none."""
+    """The record of a message object; `parent` is what others than itself say is above it."""
     author = mapping(message.get("author"))
     content = mapping(message.get("content"))
     metadata = mapping(message.get("metadata"))
-    parent = string(metadata.get("parent_id")) or parent_id
+    said = string(metadata.get("parent_id"))
+    if said is None or (parent.placed and parent.id is not None):
+        above, certainty = parent.id, Certainty.PLACED if parent.placed else Certainty.GUESSED
+    else:
+        above, certainty = said, Certainty.SAID
     return Message(
         id=identity,
         conversation_id=conversation_id,
@@ -51,7 +67,8 @@ def read_message(
         at=seen.at,
         live=seen.live,
         first_seen_at=seen.first_seen_at or seen.at,
-        parent_id=parent if parent != identity else None,
+        parent_id=above if above != identity else None,
+        parent_certainty=certainty,
         role=string(author.get("role")),
         author_name=string(author.get("name")),
         recipient=string(message.get("recipient")),
@@ -76,6 +93,7 @@ def read_message(
         metadata=dumps(metadata) if metadata else None,
         moderated=seen.moderated,
         damaged=seen.damaged,
+        document=seen.document,
         prompt_message_id=seen.prompt_message_id,
         assets=assets_of(message),
         citations=citations_of(metadata),

@@ -180,6 +180,7 @@ _DOCUMENTS = """
 ALTER TABLE streams ADD COLUMN name TEXT;
 ALTER TABLE streams ADD COLUMN parameters TEXT;
 ALTER TABLE streams ADD COLUMN resume_offset INTEGER;
+ALTER TABLE messages ADD COLUMN parent_certainty INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE stream_bodies ADD COLUMN digest TEXT;
 CREATE INDEX stream_bodies_digest ON stream_bodies (digest);
 CREATE INDEX streams_name ON streams (name);

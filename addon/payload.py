@@ -7,11 +7,13 @@ orjson refuses those, so they take the standard library's slower way and are joi
 import json
 import math
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def loads(data: bytes) -> Any:
@@ -84,9 +86,24 @@ def integer(value: Any) -> int | None:
 
 
 def microseconds(value: Any) -> int | None:
-    """The service's float seconds since the epoch as whole microseconds; None outside the years 1970 to 9999."""
+    """The service's float seconds since the epoch, or in lists its ISO 8601 text, as whole microseconds.
+
+    None outside the years 1970 to 9999. Text without an offset is UTC.
+    """
+    if isinstance(value, str):
+        return _instant(value)
     seconds = number(value)
     return round(seconds * 1_000_000) if seconds is not None and 0 < seconds < 253_402_300_799 else None
+
+
+def _instant(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    whole = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return whole if 0 < whole < 253_402_300_799_000_000 else None
 
 
 def _finite(digits: str) -> float | None:

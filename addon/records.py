@@ -5,6 +5,15 @@ stream it rises with every event, so an older reading of the same thing never ov
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Certainty(IntEnum):
+    """Who says what is above a message: nobody (the request, or the order of a list), itself, or a tree of all."""
+
+    GUESSED = 0
+    SAID = 1
+    PLACED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class Message:
     live: bool
     first_seen_at: int | None = None
     parent_id: str | None = None
+    parent_certainty: Certainty = Certainty.SAID
     role: str | None = None
     author_name: str | None = None
     recipient: str | None = None
@@ -105,6 +115,7 @@ class Message:
     metadata: str | None = None
     moderated: bool = False
     damaged: bool = False
+    document: bool = False
     prompt_message_id: str | None = None
     assets: tuple[Asset, ...] = ()
     citations: tuple[Citation, ...] = ()
@@ -130,7 +141,11 @@ class MessageGrowth:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What one exchange says about its conversation; None where it says nothing."""
+    """What one exchange says about its conversation; None where it says nothing.
+
+    `document` when the service says it of the conversation itself, so that its times are no estimates. `metadata` is
+    a JSON object; what it does not name stays.
+    """
 
     id: str
     source: str
@@ -146,6 +161,7 @@ class Conversation:
     is_archived: bool | None = None
     is_starred: bool | None = None
     metadata: str | None = None
+    document: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from addon.content_coding import ContentDecoder
 from addon.errors import StreamError
 from addon.evidence import compress
 from addon.exchange import Opening
-from addon.messages import Observation, read_message
+from addon.messages import Observation, Parent, read_message
 from addon.payload import array, dumps, loads, mapping, microseconds, string
 from addon.records import Conversation, Record, RequestBody
 from addon.redaction import redact
@@ -37,7 +37,7 @@ class SendRequest:
 
     def prompts(self, conversation_id: str | None) -> list[Record]:
         """The person's messages as sent, and their conversation, where it has a name."""
-        opening, parent = self._opening, string(self._sent.get("parent_message_id"))
+        opening, parent = self._opening, Parent(string(self._sent.get("parent_message_id")))
         seen = Observation(opening.stream_id, opening.source, opening.started_at, live=False)
         messages: list[Record] = [
             read_message(identity, message, conversation_id, seen, parent)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from addon import archive
+from addon.conversation_rows import write_conversation
 from addon.errors import ArchiveError
 from addon.exchange import Opening
 from addon.legs import MOST_LEGS, Leg, LegKey
@@ -120,7 +121,7 @@ class Store:
             case MessageGrowth():
                 write_growth(self._db, record)
             case Conversation():
-                self._conversation(record)
+                write_conversation(self._db, record)
             case TypedEvent():
                 self._event(record)
             case Stream():
@@ -130,7 +131,7 @@ class Store:
             case RequestBody():
                 upsert(self._db, "request_bodies", "stream_id", columns(record))
 
-    # -- streams, events, conversations ----------------------------------------------------------------------------
+    # -- streams and events ----------------------------------------------------------------------------------------
 
     def _stream(self, record: Stream) -> None:
         ensure_conversation(self._db, record.conversation_id, record.source, record.started_at)
@@ -140,38 +141,6 @@ class Store:
         values = columns(record)
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         self._db.execute(f"INSERT OR REPLACE INTO events ({names}) VALUES ({marks})", list(values.values()))
-
-    def _conversation(self, record: Conversation) -> None:
-        ensure_conversation(self._db, record.id, record.source, record.at)
-        seen = timestamp(record.at)
-        self._db.execute(
-            """UPDATE conversations SET
-                 title = CASE WHEN :seen >= last_seen_at THEN coalesce(:title, title) ELSE coalesce(title, :title) END,
-                 current_node = CASE WHEN :seen >= last_seen_at THEN coalesce(:current_node, current_node)
-                                     ELSE coalesce(current_node, :current_node) END,
-                 default_model_slug = CASE WHEN :seen >= last_seen_at THEN coalesce(:model, default_model_slug)
-                                           ELSE coalesce(default_model_slug, :model) END,
-                 created_at = coalesce(created_at, :created_at),
-                 updated_at = max(coalesce(updated_at, :updated_at), coalesce(:updated_at, updated_at)),
-                 gizmo_id = coalesce(:gizmo_id, gizmo_id),
-                 conversation_origin = coalesce(:origin, conversation_origin),
-                 is_temporary = coalesce(:is_temporary, is_temporary),
-                 first_seen_at = min(first_seen_at, :seen),
-                 last_seen_at = max(last_seen_at, :seen)
-               WHERE id = :id""",
-            {
-                "id": record.id,
-                "seen": seen,
-                "title": record.title,
-                "current_node": record.current_node,
-                "model": record.default_model_slug,
-                "created_at": timestamp(record.created_at),
-                "updated_at": timestamp(record.updated_at),
-                "gizmo_id": record.gizmo_id,
-                "origin": record.conversation_origin,
-                "is_temporary": record.is_temporary,
-            },
-        )
 
 
 def _leg(row: sqlite3.Row) -> Leg:

@@ -161,6 +161,25 @@ def test_numbers_are_taken_only_from_numbers(
     assert (number(value), integer(value), microseconds(value)) == (as_number, as_integer, as_microseconds)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2023-12-06T02:41:14.616844+00:00", 1_701_830_474_616_844),
+        ("2023-12-06T03:41:14.616844+01:00", 1_701_830_474_616_844),
+        ("2023-12-06T02:41:14Z", 1_701_830_474_000_000),
+        ("2023-12-06T02:41:14", 1_701_830_474_000_000),
+        ("1969-12-31T23:59:59Z", None),
+        ("0001-01-01T00:00:00+23:59", None),
+        ("9999-12-31T23:59:59.999999-23:59", None),
+        ("2023-13-06T02:41:14Z", None),
+        ("soon", None),
+        ("\ud83d", None),
+    ],
+)
+def test_a_time_may_be_text(text: str, expected: int | None) -> None:
+    assert microseconds(text) == expected
+
+
 @pytest.mark.parametrize("value", [None, True, 1, 1.5, "", [], {}])
 def test_a_value_of_another_type_is_as_good_as_none(value: Any) -> None:
     assert mapping(value) == {}
