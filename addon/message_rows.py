@@ -14,6 +14,7 @@ from typing import Any
 
 from addon.attachments import adopt, attach
 from addon.messages import continues
+from addon.payload import loads
 from addon.records import Message, MessageGrowth
 from addon.rows import ensure_conversation, timestamp
 
@@ -43,18 +44,21 @@ def write_message(db: sqlite3.Connection, new: Message) -> None:
     ensure_conversation(db, new.conversation_id, new.source, new.at)
     old = _existing(db, new)
     if old is None:
-        number = _insert(db, {"id": new.id, **_message_columns(new)})
-    else:
-        number = old["n"]
+        attach(db, new, _insert(db, {"id": new.id, **_message_columns(new)}))
+        return
+    if new.conversation_id != old["conversation_id"]:
         new = replace(new, conversation_id=old["conversation_id"])
-        if not _supersedes(new, old):
+    if not _supersedes(new, old):
+        if not _was_seen_before_it_went(db, new, old):
             _fill(db, new, old)
             return
-        if _is_taken_away(db, new, old):
-            _keep(db, new, old)
-            return
+        _restore(db, new, old)
+    elif _is_taken_away(db, new, old):
+        _keep(db, new, old)
+        return
+    else:
         _replace(db, new, old)
-    attach(db, new, number)
+    attach(db, new, old["n"])
 
 
 def write_growth(db: sqlite3.Connection, grown: MessageGrowth) -> None:
@@ -84,24 +88,33 @@ def _existing(db: sqlite3.Connection, new: Message) -> sqlite3.Row | None:
 
 
 def _supersedes(new: Message, old: sqlite3.Row) -> bool:
-    was_finished = old["status"] not in (None, "in_progress")
+    was_finished = _was_finished(old)
     if new.finished != was_finished:
         return new.finished
+    if not was_finished and new.stream_id != old["stream_id"] and not new.live:
+        # Two exchanges saw it unfinished: the one that saw more counts, and one that is still looking.
+        if old["live"]:
+            return False
+        text, earlier = new.text or "", old["text"] or ""
+        if text != earlier and (continues(text, earlier) or continues(earlier, text)):
+            return len(text) > len(earlier)
     seen = timestamp(new.at) or ""
     # What was shown as still growing is written once more when nothing more comes.
     return seen > old["last_seen_at"] or (seen == old["last_seen_at"] and bool(old["live"]) and not new.live)
 
 
 def _replace(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
-    was_finished, same = old["status"] not in (None, "in_progress"), old["content"] == new.content
+    was_finished, same = _was_finished(old), _same(old["content"], new.content)
     columns = {**_known(new, old), "revision": old["revision"]}
-    if was_finished and not same:
+    if not same and (was_finished or _is_lost(old["text"], new, old)):
         said = (old["content"], old["text"], old["status"])
         columns["revision"] += _version(db, old["n"], new.at, "updated", said)
-    made_by = ("first_token_at", "completed_at", "requested_model", *(("stream_id", "source") if same else ()))
-    for name in made_by if was_finished else ():
+    for name in ("first_token_at", "completed_at", "requested_model") if was_finished else ():
         columns[name] = old[name] or columns[name]
+    if not _makes(db, new, old, same=same and was_finished):
+        columns |= {"stream_id": old["stream_id"], "source": old["source"]}
     columns["first_seen_at"] = min(columns["first_seen_at"], old["first_seen_at"])
+    columns["last_seen_at"] = max(columns["last_seen_at"], old["last_seen_at"])
     _update(db, old["n"], columns)
 
 
@@ -116,15 +129,55 @@ def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     _update(db, old["n"], {**_missing(new, old), **taken, "revision": revision})
 
 
+def _restore(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
+    """What the person saw is found after the state that took it away: the row gets it, that state is a version."""
+    count = (
+        0 if old["text"] else _version(db, old["n"], new.at, "emptied", (old["content"], old["text"], old["status"]))
+    )
+    columns = {name: getattr(new, name) for name in ("content_type", "content", "text", "visible")}
+    _update(db, old["n"], {**_missing(new, old), **columns, "revision": old["revision"] + count})
+
+
 def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     """An earlier or lesser observation: it may know what the row does not, and a finished one is a version."""
     missing = _missing(new, old)
-    if new.finished and new.content != old["content"]:
+    is_version = new.finished or (not new.live and _is_lost(new.text, new, old))
+    if is_version and not _same(old["content"], new.content):
         count = _version(db, old["n"], new.at, "updated", (new.content, new.text, new.status))
         if count:
             missing["revision"] = old["revision"] + count
+    if not (new.document or new.live) and _makes(db, new, old, same=True):
+        missing |= {"stream_id": new.stream_id, "source": new.source}
     if missing:
         _update(db, old["n"], missing)
+
+
+def _was_finished(old: sqlite3.Row) -> bool:
+    return old["status"] not in (None, "in_progress")
+
+
+def _same(content: str | None, other: str | None) -> bool:
+    """Whether two contents say the same; documents may order the members of an object in another way than streams."""
+    if content == other or content is None or other is None or len(content) != len(other):
+        return content == other
+    return bool(loads(content.encode()) == loads(other.encode()))
+
+
+def _is_lost(said: str | None, new: Message, old: sqlite3.Row) -> bool:
+    """Whether what an exchange broke off with is in neither row nor observation once the finished one stands."""
+    if new.stream_id == old["stream_id"] or not said or (old["live"] if new.finished else new.live):
+        return False
+    damaged, final = (old["damaged"], new.text) if new.finished else (new.damaged, old["text"])
+    return not damaged and not continues(final or "", said)
+
+
+def _makes(db: sqlite3.Connection, new: Message, old: sqlite3.Row, *, same: bool) -> bool:
+    """Whether a message is the work of the new exchange: of an answer rather than of a document that repeats it."""
+    if new.stream_id == old["stream_id"]:
+        return True
+    of_document = "SELECT 1 FROM streams WHERE id = ? AND kind IN ('document', 'list')"
+    by_document = db.execute(of_document, (old["stream_id"],)).fetchone() is not None
+    return by_document if by_document != new.document else not same
 
 
 def _known(new: Message, old: sqlite3.Row) -> dict[str, Any]:
@@ -192,7 +245,27 @@ def _is_taken_away(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bo
     if new.assets:
         return False
     text = new.text or ""
-    if old["text"] and (new.moderated or not text):
+    withdrawn = new.moderated or (new.document and _was_served(db, new, old))
+    if old["text"] and (withdrawn or not text):
         return not (text and continues(text, old["text"]))
+    return (withdrawn or not text) and _showed_a_file(db, old)
+
+
+def _was_served(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
+    """Whether a document repeats what took the place of what the person saw."""
+    known = "SELECT 1 FROM message_versions WHERE message_n = ? AND text IS ? AND reason IN ('moderated', 'emptied')"
+    return new.text != old["text"] and db.execute(known, (old["n"], new.text)).fetchone() is not None
+
+
+def _was_seen_before_it_went(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
+    """Whether an older observation has words, or more of them, of a message that a newer one emptied."""
+    text, known = new.text or "", old["text"] or ""
+    if len(text) <= len(known) or new.live or new.moderated or not continues(text, known) or _showed_a_file(db, old):
+        return False
+    emptied = "SELECT 1 FROM message_versions WHERE message_n = ? AND reason = 'emptied'"
+    return not known or db.execute(emptied, (old["n"],)).fetchone() is not None
+
+
+def _showed_a_file(db: sqlite3.Connection, old: sqlite3.Row) -> bool:
     showed = "SELECT 1 FROM message_assets WHERE message_n = ? AND role = 'output'"
-    return (new.moderated or not text) and db.execute(showed, (old["n"],)).fetchone() is not None
+    return db.execute(showed, (old["n"],)).fetchone() is not None

@@ -39,7 +39,7 @@ def unrecognised(document: Any) -> list[TypedEvent]:
 
 def node(identity: str, parent: str | None, *children: str, said: Any = "a message", **fields: Any) -> tuple[str, Row]:
     """An entry of a mapping."""
-    held = message(identity, f"text of {identity}", status=FINISHED, **fields) if said == "a message" else said
+    held = message(identity, f"text of {identity}", **{"status": FINISHED, **fields}) if said == "a message" else said
     return identity, {"id": identity, "message": held, "parent": parent, "children": list(children)}
 
 
