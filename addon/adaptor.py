@@ -18,7 +18,7 @@ from mitmproxy.log import ALERT
 from addon.archive import inflight_folder, prepare
 from addon.endpoints import INTERCEPTED, Endpoint, classify
 from addon.errors import ArchiveError
-from addon.journal import Journal, now
+from addon.journal import Journal, Losses, now
 from addon.recorder_process import RecorderProcess, missing_packages
 from addon.tap import Tap
 
@@ -26,7 +26,12 @@ DRAIN_SECONDS = 30.0
 """How long the end of mitmdump waits for the recorder to store what it has."""
 
 _RECORD_BYTES = 256 * 1024
-_CHOICES = {"chatgpt_raw": ("keep", "drop"), "chatgpt_temporary_chats": ("keep", "skip")}
+_RETRY_SECONDS = 0.5
+_CHOICES = {
+    "chatgpt_raw": ("keep", "drop"),
+    "chatgpt_temporary_chats": ("keep", "skip"),
+    "chatgpt_journal_sync": ("no", "yes"),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +69,13 @@ class ChatGPTCapture:
             "Whether chats that the page calls temporary are captured: keep or skip.",
         )
 
+        loader.add_option(
+            "chatgpt_journal_sync",
+            str,
+            "no",
+            "Whether what is received is flushed to the disk too, without keeping traffic waiting: no or yes.",
+        )
+
     def configure(self, updated: set[str]) -> None:
         """Check the options; a wrong one stops mitmdump with one line."""
         for name, choices in _CHOICES.items():
@@ -91,7 +103,8 @@ class ChatGPTCapture:
             return
         writer = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._journal = Journal(inflight_folder(self._database), writer)
-        self._recorder = RecorderProcess(self._database, writer, self._report)
+        durable = ["sync"] if ctx.options.chatgpt_journal_sync == "yes" else []
+        self._recorder = RecorderProcess([str(self._database), writer, *durable], self._report)
         self._recorder.start()
         if not ctx.options.allow_hosts and not ctx.options.ignore_hosts:
             # Everything else passes through with its own certificate, undecrypted.
@@ -107,7 +120,7 @@ class ChatGPTCapture:
             self._close(flow_id, "shutdown")
         if self._recorder is None or self._journal is None:
             return
-        self._journal.retry()
+        self._journal.end(now())
         if not self._recorder.stop(DRAIN_SECONDS):
             logger.warning("ChatGPT Capture: not everything is stored yet; the next start completes it.")
         logger.log(ALERT, "ChatGPT Capture: %s", self.stats())
@@ -116,7 +129,7 @@ class ChatGPTCapture:
     def stats(self) -> str:
         """What has been captured since the start, in one line."""
         count = self._counters.get
-        lost = self._journal.lost_chunks if self._journal else 0
+        losses = self._journal.losses if self._journal else Losses()
         parts = [
             f"{_counted(count('streams', 0), 'exchange')} and {_counted(count('messages', 0), 'message')}"
             f" captured into {self._database.name}",
@@ -124,8 +137,10 @@ class ChatGPTCapture:
             _counted(count("events_unrecognised", 0), "unrecognised event"),
             _counted(count("errors", 0) + self.failures, "error"),
         ]
-        if lost:
-            parts.append(f"{lost} CHUNKS LOST")
+        if losses.uncaptured:
+            parts.append(f"{_counted(losses.uncaptured, 'EXCHANGE')} NOT CAPTURED".upper())
+        if losses.lost_chunks:
+            parts.append(f"{_counted(losses.lost_chunks, 'CHUNK')} LOST ({losses.lost_bytes} BYTES)".upper())
         return ", ".join(parts)
 
     # -- traffic ---------------------------------------------------------------------------------------------------
@@ -169,7 +184,7 @@ class ChatGPTCapture:
             self._journal.append(tap.stream, chunk, now())
             self._recorder.wake()
             tap.keep(chunk)
-            if self._journal.waiting_bytes and not self._retry_due:
+            if self._journal.waiting_bytes:
                 self._retry_later()
 
     def ended(self, tap: Tap) -> None:
@@ -240,27 +255,39 @@ class ChatGPTCapture:
 
     def _end(self, stream: int, reason: str, detail: str, at: int) -> None:
         if self._journal is not None and self._recorder is not None:
-            self._journal.close(stream, _json({"reason": reason, "detail": detail[:200]}), at)
+            closing = {"reason": reason, "detail": detail[:200], "lost_bytes": self._journal.lost_of(stream)}
+            self._journal.close(stream, _json(closing), at)
             self._recorder.wake()
+            if self._journal.waiting_bytes:
+                self._retry_later()
         if self._leaving:
             self._leave_when_finished()
 
     def _leave_when_finished(self) -> None:
-        if not self._taps and self._recorder is not None:
+        if not self._taps and self._recorder is not None and self._journal is not None:
+            self._journal.end(now())
             self._recorder.let_go()
 
     def _retry_later(self) -> None:
-        self._retry_due = True
-        ctx.master.event_loop.call_later(0.5, self._retry)
+        if not self._retry_due:
+            self._retry_due = True
+            logger.warning("ChatGPT Capture: the journal cannot be written; what comes waits in memory")
+            ctx.master.event_loop.call_later(_RETRY_SECONDS, self._retry)
 
     def _retry(self) -> None:
+        if self._journal is None or self._recorder is None:
+            return
+        self._journal.retry()
+        self._recorder.wake()
+        if self._journal.waiting_bytes:
+            ctx.master.event_loop.call_later(_RETRY_SECONDS, self._retry)
+            return
         self._retry_due = False
-        if self._journal is not None and self._journal.waiting_bytes:
-            self._journal.retry()
-            if self._recorder is not None:
-                self._recorder.wake()
-            if self._journal.waiting_bytes:
-                self._retry_later()
+        lost = self._journal.losses.lost_chunks
+        logger.warning(
+            "ChatGPT Capture: the journal can be written again; %s lost",
+            _counted(lost, "chunk") if lost else "nothing is",
+        )
 
     # -- what people read ------------------------------------------------------------------------------------------
 

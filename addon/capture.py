@@ -136,6 +136,8 @@ class Capture:
                 self._unterminated(event, at, records)
         else:
             self._whole_document(at, records)
+        if closing.failure:
+            self._decoder.messages.damage(at)
         records += self._with_prompts(self._decoder.snapshot(live=False))
         if self._prompts_due:
             records += self._request.prompts(self._decoder.conversation_id)

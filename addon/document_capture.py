@@ -59,7 +59,8 @@ class DocumentCapture:
     def close(self, closing: Closing, at: int) -> list[Record]:
         """All that the document says."""
         opening = self.opening
-        state = "error" if self._failure else "complete" if closing.reason == "end" else "interrupted"
+        failure = closing.failure or self._failure
+        state = "error" if failure else "complete" if closing.reason == "end" else "interrupted"
         body = redact(b"".join(self._body), tokens=True)
         stream = Stream(
             id=opening.stream_id,
@@ -77,7 +78,7 @@ class DocumentCapture:
             content_encoding=opening.content_encoding or None,
             encoding="json",
             state=state,
-            error=self._failure,
+            error=failure,
             ended_at=at,
             wire_bytes=self._wire_bytes,
             body_bytes=self._body_bytes,

@@ -2,6 +2,7 @@
 
 from addon.conversation import ConversationDecoder
 from addon.exchange import Closing, Opening
+from addon.records import Stream
 
 _CUT = {
     "end": "ended without [DONE]",
@@ -19,8 +20,8 @@ def ending(
     status, turn = opening.status_code or 200, decoder.turn
     if status >= 400:
         return "error", f"HTTP {status} {opening.content_type or ''}".rstrip()
-    if failure or turn.error:
-        return "error", failure or turn.error
+    if closing.failure or failure or turn.error:
+        return "error", closing.failure or failure or turn.error
     if turn.handed_off and not decoder.messages.answered:
         return "handed_off", None
     if not opening.streamed:
@@ -31,3 +32,22 @@ def ending(
         return "complete", None  # an event stream, but not of an answer
     detail = "".join(character for character in closing.detail[:200] if character.isprintable())
     return "interrupted", _CUT.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")
+
+
+def unreadable(opening: Opening, at: int) -> Stream:
+    """The row of an exchange whose capture could not even be closed."""
+    return Stream(
+        id=opening.stream_id,
+        source=opening.source,
+        kind=opening.kind,
+        host=opening.host,
+        path=opening.path,
+        method=opening.method,
+        started_at=opening.started_at,
+        status_code=opening.status_code,
+        content_type=opening.content_type,
+        content_encoding=opening.content_encoding or None,
+        state="error",
+        error=Closing("bug").failure,
+        ended_at=at,
+    )

@@ -42,7 +42,18 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How an exchange ended: `end` (cleanly), `cut`, `shutdown`, `unseen` (another addon had it), `lost` (killed)."""
+    """How an exchange ended: `end` (cleanly), `cut`, `shutdown`, `unseen` (another addon had it), `lost` (killed).
+
+    `bug` when ours met it on the way; `lost_bytes` is how much of the body the journal could not keep.
+    """
 
     reason: str
     detail: str = ""
+    lost_bytes: int = 0
+
+    @property
+    def failure(self) -> str | None:
+        """Why what was captured is not all that was received; None when it is."""
+        if self.lost_bytes:
+            return f"{self.lost_bytes} bytes could not be kept: the disk took nothing and memory was used up"
+        return "a bug in the capture; its journal is kept" if self.reason == "bug" else None

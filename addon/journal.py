@@ -6,18 +6,18 @@ streams. One `os.writev` appends a record: it is in the page cache when the call
 `kill -9` of the process, and nothing is waited for.
 
 A record is a header (kind, stream number, microseconds since the epoch, payload length, CRC-32 of these four)
-and the payload. A reader takes whole records only and waits for the rest of one that is half there.
-Locks: writer and reader hold a shared `flock` each; who gets the exclusive one knows that both are gone.
+and the payload. Writer and readers (`segments`) hold a shared `flock` each; who gets the exclusive one knows that
+both are gone.
 """
 
-import contextlib
+import errno
 import fcntl
+import json
 import os
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
 from zlib import crc32
@@ -30,10 +30,9 @@ BUDGET_BYTES = 64 * 1024 * 1024
 
 SUFFIX = ".journal"
 
-_FIELDS = struct.Struct("<BIQI")
+FIELDS = struct.Struct("<BIQI")
+HEADER = struct.Struct("<BIQII")
 _CHECK = struct.Struct("<I")
-_HEADER = struct.Struct("<BIQII")
-_READ_BYTES = 1024 * 1024
 
 
 class Kind(IntEnum):
@@ -43,9 +42,10 @@ class Kind(IntEnum):
     CHUNK = 2  # bytes of the response's body as they were on the wire
     CLOSE = 3  # JSON: how the stream ended
     END = 4  # the segment is complete
+    RUN = 5  # JSON: `Losses`, of the writer and not of a stream
 
 
-_KINDS = frozenset(int(kind) for kind in Kind)
+KINDS = frozenset(int(kind) for kind in Kind)
 _CHUNK = int(Kind.CHUNK)
 
 
@@ -60,28 +60,40 @@ class JournalRecord:
 
 
 @dataclass(slots=True)
+class Losses:
+    """What a writer has opened and could not keep, since it began; `over` when it has ended in an orderly way."""
+
+    streams: int = 0
+    uncaptured: int = 0
+    lost_chunks: int = 0
+    lost_bytes: int = 0
+    over: bool = False
+
+
+@dataclass(slots=True)
 class _Segment:
-    descriptor: int
     path: Path
+    descriptor: int = -1
     size: int = 0
     open_streams: int = 0
+    finished: bool = False
 
 
 class Journal:
     """The writing side. `append` never raises; when the disk is full, records wait in memory and go first later.
 
-    `lost_chunks` and `lost_bytes` count what did not fit into `BUDGET_BYTES`.
+    `losses` counts what did not fit into `BUDGET_BYTES`, and is written down itself as soon as that can be.
     """
 
     def __init__(self, folder: Path, writer: str) -> None:
-        self.lost_chunks = 0
-        self.lost_bytes = 0
+        self.losses = Losses()
         self._folder = folder
         self._writer = writer
         self._segments = 0
-        self._streams = 0
         self._current: _Segment | None = None
         self._segment_of: dict[int, _Segment] = {}
+        self._lost_of: dict[int, int] = {}
+        self._told = Losses()
         self._waiting: deque[tuple[_Segment, bytes]] = deque()
         self._waiting_bytes = 0
 
@@ -96,15 +108,19 @@ class Journal:
         return self._waiting_bytes
 
     def open(self, opening: bytes, request: bytes, at: int) -> int:
-        """Begin a stream; its number. `OSError` when no segment can be made: then the stream is not captured."""
+        """Begin a stream; its number. `OSError` when not even memory is left for it: then it is not captured."""
+        if self._waiting_bytes + len(request) > BUDGET_BYTES:
+            self.losses.uncaptured += 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         segment = self._current
         if segment is None or segment.size >= SEGMENT_BYTES:
             segment = self._current = self._new_segment()
-        self._streams += 1
-        self._segment_of[self._streams] = segment
+        self.losses.streams += 1
+        number = self.losses.streams
+        self._segment_of[number] = segment
         segment.open_streams += 1
-        self._append(segment, Kind.OPEN, self._streams, at, opening + b"\n" + request)
-        return self._streams
+        self._append(segment, Kind.OPEN, number, at, opening + b"\n" + request)
+        return number
 
     def append(self, stream: int, chunk: bytes, at: int) -> None:
         """One chunk of an open stream; of a closed one, nothing."""
@@ -112,162 +128,104 @@ class Journal:
         if segment is not None:
             self._append(segment, _CHUNK, stream, at, chunk)
 
+    def lost_of(self, stream: int) -> int:
+        """How many bytes of an open stream did not fit into the budget."""
+        return self._lost_of.get(stream, 0)
+
     def close(self, stream: int, closing: bytes, at: int) -> None:
         """End a stream, once; with the last one its segment ends too."""
         segment = self._segment_of.pop(stream, None)
         if segment is None:
             return
+        self._lost_of.pop(stream, None)
         self._append(segment, Kind.CLOSE, stream, at, closing)
         segment.open_streams -= 1
         if segment.open_streams == 0:
-            self._append(segment, Kind.END, 0, at, b"")
-            if segment is self._current:
-                self._current = None
-            if not self._waiting:
-                os.close(segment.descriptor)
-                segment.descriptor = -1
+            if self._told.lost_chunks + self._told.uncaptured != self.losses.lost_chunks + self.losses.uncaptured:
+                self._tell(segment, at)
+            self._finish(segment, at)
+
+    def end(self, at: int) -> None:
+        """The orderly end of the writer, said once, in a segment of its own."""
+        if self.losses.over:
+            return
+        self.losses.over = True
+        segment = self._new_segment()
+        self._tell(segment, at)
+        self._finish(segment, at)
 
     def retry(self) -> None:
         """Write what waits in memory, as far as the disk takes it."""
         while self._waiting:
             segment, record = self._waiting[0]
-            if not self._write(segment, record, b""):
+            written = self._write(segment, record, b"")
+            self._waiting_bytes -= written
+            if written < len(record):
+                self._waiting[0] = (segment, record[written:])
                 return
             self._waiting.popleft()
-            self._waiting_bytes -= len(record)
-            if segment.open_streams == 0 and not any(other is segment for other, _ in self._waiting):
-                os.close(segment.descriptor)
-                segment.descriptor = -1
+            if segment.finished and not any(other is segment for other, _ in self._waiting):
+                self._let_go(segment)
 
     def _append(self, segment: _Segment, kind: int, stream: int, at: int, payload: bytes) -> None:
-        fields = _FIELDS.pack(kind, stream, at, len(payload))
+        fields = FIELDS.pack(kind, stream, at, len(payload))
         header = fields + _CHECK.pack(crc32(fields))
         if self._waiting:
             self.retry()
-        if self._waiting or not self._write(segment, header, payload):
-            self._wait(segment, header + payload, kind)
-
-    def _wait(self, segment: _Segment, record: bytes, kind: int) -> None:
-        # The ends of streams are small and always kept: without them nothing would ever be complete.
-        if kind == Kind.CHUNK and self._waiting_bytes + len(record) > BUDGET_BYTES:
-            self.lost_chunks += 1
-            self.lost_bytes += len(record) - _HEADER.size
+        written = 0 if self._waiting else self._write(segment, header, payload)
+        if written == len(header) + len(payload):
             return
-        self._waiting.append((segment, record))
-        self._waiting_bytes += len(record)
+        # Only chunks are ever given up: without the ends of streams nothing would be complete. And none that is half
+        # written: its rest must follow.
+        if kind == _CHUNK and not written and self._waiting_bytes + len(payload) > BUDGET_BYTES:
+            self.losses.lost_chunks += 1
+            self.losses.lost_bytes += len(payload)
+            self._lost_of[stream] = self._lost_of.get(stream, 0) + len(payload)
+            return
+        rest = (header + payload)[written:]
+        self._waiting.append((segment, rest))
+        self._waiting_bytes += len(rest)
 
-    def _write(self, segment: _Segment, header: bytes, payload: bytes) -> bool:
-        size = len(header) + len(payload)
+    def _write(self, segment: _Segment, header: bytes, payload: bytes) -> int:
+        """How many bytes the disk has taken."""
         try:
+            if segment.descriptor < 0:
+                self._make(segment)
             written = os.writev(segment.descriptor, (header, payload))
         except OSError:
-            written = 0
-        if written == size:
-            segment.size += size
-            return True
-        if written:
-            # Half a record: take it back, so that the next one follows a whole one.
-            os.ftruncate(segment.descriptor, segment.size)
-        return False
+            return 0
+        segment.size += written
+        return written
+
+    def _tell(self, segment: _Segment, at: int) -> None:
+        self._told = Losses(**asdict(self.losses))
+        self._append(segment, Kind.RUN, 0, at, json.dumps(asdict(self._told)).encode())
+
+    def _finish(self, segment: _Segment, at: int) -> None:
+        self._append(segment, Kind.END, 0, at, b"")
+        segment.finished = True
+        if segment is self._current:
+            self._current = None
+        if not self._waiting:
+            self._let_go(segment)
 
     def _new_segment(self) -> _Segment:
         self._segments += 1
-        path = self._folder / f"{self._writer}-{self._segments:06d}{SUFFIX}"
+        return _Segment(self._folder / f"{self._writer}-{self._segments:06d}{SUFFIX}")
+
+    def _make(self, segment: _Segment) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        return _Segment(descriptor, path)
+        if not self._folder.is_dir():
+            self._folder.mkdir(0o700)  # somebody has removed it
+        segment.descriptor = os.open(segment.path, flags, 0o600)
+        fcntl.flock(segment.descriptor, fcntl.LOCK_SH)
 
-
-class SegmentReader:
-    """The reading side of one segment: `read` returns the whole records that were added since the last call."""
-
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
-        self.ended = False
-        self._descriptor = descriptor
-        self._offset = 0
-
-    @classmethod
-    def follow(cls, path: Path) -> "SegmentReader":
-        """Open a segment of a living writer."""
-        descriptor = _open(path)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        return cls(path, descriptor)
-
-    @classmethod
-    def adopt(cls, path: Path) -> "SegmentReader | None":
-        """Open a segment that nobody holds any more, None when somebody does or it is gone already."""
-        try:
-            descriptor = _open(path)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        # A writer locks its segment before it writes: an empty one may be about to be locked.
-        if not os.fstat(descriptor).st_size:
-            os.close(descriptor)
-            return None
-        return cls(path, descriptor)
-
-    def read(self) -> Iterator[JournalRecord]:
-        """The new records, a megabyte of file at a time."""
-        size = _READ_BYTES
-        while not self.ended:
-            # Always from the end of the last whole record: a half one may be taken back and written anew.
-            block = os.pread(self._descriptor, size, self._offset)
-            before = self._offset
-            yield from self._records(block)
-            if self._offset == before:
-                if len(block) < size:
-                    return
-                size *= 2  # a record larger than the block
-
-    def remove(self) -> None:
-        """Delete the segment: all it held is stored."""
-        with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()
-        self.close()
-
-    def set_aside(self) -> None:
-        """Keep the segment under a name that nobody reads again: `<name>.kept`."""
-        self.path.rename(self.path.with_name(self.path.name + ".kept"))
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the file and its lock."""
-        os.close(self._descriptor)
-
-    def _records(self, block: bytes) -> Iterator[JournalRecord]:
-        start = 0
-        while len(block) - start >= _HEADER.size:
-            kind, stream, at, size, check = _HEADER.unpack_from(block, start)
-            if kind not in _KINDS or crc32(block[start : start + _FIELDS.size]) != check:
-                self.ended = True  # not a record of ours: nothing behind it can be trusted
-                return
-            body = start + _HEADER.size
-            if body + size > len(block):
-                return
-            self._offset += _HEADER.size + size
-            start = body + size
-            if kind == Kind.END:
-                self.ended = True
-                return
-            yield JournalRecord(Kind(kind), stream, at, block[body:start])
-
-
-def segments(folder: Path) -> list[Path]:
-    """The segments in a folder, oldest first as each writer made them."""
-    return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    def _let_go(self, segment: _Segment) -> None:
+        if segment.descriptor >= 0:
+            os.close(segment.descriptor)
+        segment.descriptor = -1
 
 
 def now() -> int:
     """Microseconds since the epoch."""
     return time.time_ns() // 1000
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

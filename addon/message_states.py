@@ -154,6 +154,12 @@ class MessageStates:
         state.moderated = True
         return [record]
 
+    def damage(self, at: int) -> None:
+        """Some of the stream is missing: of no message it is certain that it says all."""
+        for state in self._states.values():
+            state.changed = state.damaged = True
+            state.at = max(state.at + 1, at)
+
     def change(
         self, state: MessageState, at: int, conversation_id: str | None, before: Message | None = None
     ) -> list[Record]:

@@ -190,6 +190,10 @@ CREATE TABLE canvas_documents (
     stream_id TEXT REFERENCES streams(id), metadata TEXT, PRIMARY KEY (id, version)
 );
 CREATE INDEX canvas_documents_conversation_id ON canvas_documents (conversation_id);
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, started_at TEXT, ended_at TEXT, streams INTEGER, uncaptured INTEGER, lost_chunks INTEGER,
+    lost_bytes INTEGER
+);
 CREATE TABLE asset_urls (
     url TEXT PRIMARY KEY, asset_id TEXT, name TEXT, conversation_id TEXT, seen_at TEXT,
     stream_id TEXT REFERENCES streams(id)

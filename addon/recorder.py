@@ -1,6 +1,6 @@
 """The recorder: a process of its own that follows the journal and writes the archive.
 
-    python -m addon.recorder DATABASE WRITER
+    python -m addon.recorder DATABASE WRITER [sync]
 
 Standard input is the wake-up pipe: a byte means that there is something to read, its end that the proxy is gone.
 Then the journal is read to its end, stored, and the process ends; so a killed proxy loses nothing, and Ctrl-C,
@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,14 @@ import orjson
 
 from addon import archive
 from addon.captures import Capturing, Surroundings, capture_of
+from addon.ending import unreadable
 from addon.errors import ArchiveError
 from addon.exchange import Closing, Opening
-from addon.journal import JournalRecord, Kind, SegmentReader, segments
+from addon.journal import JournalRecord, Kind, now
+from addon.journal_sync import JournalSync
 from addon.legs import Leg, LegKey, earlier
-from addon.records import Record
+from addon.records import Record, Run
+from addon.segments import SegmentReader, run_of, segments
 from addon.store import Store, StoreBusy
 
 SNAPSHOT_SECONDS = 0.19
@@ -58,6 +61,7 @@ class _Source:
     dead: bool
     failed: bool = False
     at: int = 0
+    faulty: set[int] = field(default_factory=set)
     captures: dict[int, Capturing] = field(default_factory=dict)
 
 
@@ -78,6 +82,7 @@ class Recorder:
     def run(self) -> None:
         """Until the proxy is gone and everything is stored."""
         self._adopt()
+        self._batch.append(Run(self._writer, now()))
         alive = True
         while alive:
             alive = _wait(self._pause())
@@ -94,11 +99,15 @@ class Recorder:
         self._discover(dead=final)
         for source in list(self._sources.values()):
             for record in source.reader.read():
-                with self._watching(source):
+                with self._watching(source, record.stream):
                     self._read(source, record)
                 if len(self._batch) >= BATCH_RECORDS:
                     self._flush()
-            if source.dead:
+            if source.reader.damaged and not source.failed:
+                source.failed = True
+                self.counters["errors"] += 1
+                report({"error": f"{source.reader.path} is damaged; what could be read is stored, the file is kept"})
+            if source.dead or source.reader.damaged:
                 self._abandon(source)
         self._snapshots()
         self._flush()
@@ -115,7 +124,9 @@ class Recorder:
     def _discover(self, *, dead: bool) -> None:
         for path in segments(self._folder):
             if path.name.startswith(f"{self._writer}-") and path not in self._sources:
-                self._sources[path] = _Source(SegmentReader.follow(path), dead)
+                # Gone, or not a file of ours: nothing that the proxy wrote.
+                with contextlib.suppress(OSError):
+                    self._sources[path] = _Source(SegmentReader.follow(path), dead)
         if dead:
             for source in self._sources.values():
                 source.dead = True
@@ -131,25 +142,30 @@ class Recorder:
     def _abandon(self, source: _Source) -> None:
         """The writer is gone: what it left open ends here."""
         for number, capture in list(source.captures.items()):
-            with self._watching(source):
+            with self._watching(source, number):
                 self._close(source, number, capture, Closing("lost"), source.at)
         source.reader.ended = True
 
     # -- captures --------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _watching(self, source: _Source) -> Iterator[None]:
+    def _watching(self, source: _Source, stream: int) -> Iterator[None]:
         """A bug of ours, met by one record of one stream, ends there: the others go on, the segment is kept."""
         try:
             yield
         except Exception:
             source.failed = True
             self.counters["errors"] += 1
+            if stream in source.faulty:
+                return  # said already: a chunk a line would bury the terminal
+            source.faulty.add(stream)
             report({"error": f"a bug in the capture; {source.reader.path} is kept\n{traceback.format_exc(limit=-3)}"})
 
     def _read(self, source: _Source, record: JournalRecord) -> None:
         source.at = record.at
-        if record.kind == Kind.OPEN:
+        if record.kind == Kind.RUN:
+            self._batch.append(run_of(source.reader.path, record))
+        elif record.kind == Kind.OPEN:
             opening, _, request = record.payload.partition(b"\n")
             capture = capture_of(Opening.from_bytes(opening), request, self._around)
             source.captures[record.stream] = capture
@@ -164,8 +180,14 @@ class Recorder:
     def _close(self, source: _Source, number: int, capture: Capturing, closing: Closing, at: int) -> None:
         del source.captures[number]
         self._written_at.pop(id(capture), None)
-        self._batch += capture.close(closing, at)
-        self._closed.append(capture)
+        if number in source.faulty:
+            closing = replace(closing, reason="bug")
+        try:
+            self._batch += capture.close(closing, at)
+            self._closed.append(capture)
+        except Exception:
+            self._batch.append(unreadable(capture.opening, at))
+            raise
 
     def _legs(self, key: LegKey, value: str, opening: Opening) -> list[Leg]:
         """The legs that began before an exchange: those that are stored and those that are still open."""
@@ -177,10 +199,10 @@ class Recorder:
     def _snapshots(self) -> None:
         moment = time.monotonic()
         for source in self._sources.values():
-            for capture in source.captures.values():
+            for number, capture in source.captures.items():
                 if capture.changed and moment - self._written_at.get(id(capture), 0.0) >= SNAPSHOT_SECONDS:
                     self._written_at[id(capture)] = moment
-                    with self._watching(source):
+                    with self._watching(source, number):
                         self._batch += capture.snapshot()
 
     def _pause(self) -> float | None:
@@ -250,9 +272,10 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
     database, writer = Path(sys.argv[1]), sys.argv[2]
+    durable = sys.argv[3:] == ["sync"]
     while True:
         try:
-            store = Store.open(database)
+            store = Store.open(database, durable=durable)
             break
         except StoreBusy:
             time.sleep(RETRY_SECONDS)
@@ -260,6 +283,8 @@ def main() -> int:
             report({"fatal": str(error)})
             return 1
     report({"ready": os.getpid()})
+    if durable:
+        JournalSync(archive.inflight_folder(database)).start()
     Recorder(store, archive.inflight_folder(database), writer).run()
     store.close()
     return 0

@@ -12,7 +12,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,12 @@ def missing_packages() -> str:
 
 
 class RecorderProcess:
-    """A running `addon.recorder`. `on_report` gets each of its reports, a JSON object."""
+    """A running `addon.recorder` with these arguments. `on_report` gets each of its reports, a JSON object."""
 
-    def __init__(self, database: Path, writer: str, on_report: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, arguments: Sequence[str], on_report: Callable[[dict[str, Any]], None]) -> None:
         self.restarts = 0
         # -P: `-m` alone would look for a folder `addon` where mitmdump was started, ahead of ours.
-        self._command = [sys.executable, "-P", "-m", "addon.recorder", str(database), writer]
+        self._command = [sys.executable, "-P", "-m", "addon.recorder", *arguments]
         self._on_report = on_report
         self._process: subprocess.Popen[bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

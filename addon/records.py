@@ -231,4 +231,17 @@ class RequestBody:
     body: bytes
 
 
-Record = Message | MessageGrowth | Conversation | TypedEvent | Stream | StreamBody | RequestBody
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One life of a proxy with the addon, as far as it is known; counts are None until it has told them."""
+
+    id: str
+    started_at: int
+    ended_at: int | None = None
+    streams: int | None = None
+    uncaptured: int | None = None
+    lost_chunks: int | None = None
+    lost_bytes: int | None = None
+
+
+Record = Message | MessageGrowth | Conversation | TypedEvent | Stream | StreamBody | RequestBody | Run

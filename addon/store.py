@@ -5,6 +5,7 @@ Everything is an upsert: what is read twice changes nothing (`message_rows` has 
 
 import contextlib
 import sqlite3
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from addon.errors import ArchiveError
 from addon.exchange import Opening
 from addon.legs import MOST_LEGS, Leg, LegKey
 from addon.message_rows import write_growth, write_message
-from addon.records import Conversation, Message, MessageGrowth, Record, RequestBody, Stream, StreamBody, TypedEvent
+from addon.records import Conversation, Message, MessageGrowth, Record, RequestBody, Run, Stream, StreamBody, TypedEvent
 from addon.rows import columns, ensure_conversation, microseconds, timestamp, upsert
+from addon.run_rows import write_run
 
 BUSY_TIMEOUT_MS = 100
 """SQLite's own wait for a lock; the caller retries for as long as it takes."""
@@ -39,11 +41,14 @@ class Store:
         self.refusal = ""
 
     @classmethod
-    def open(cls, path: Path) -> "Store":
-        """Open or create the archive and bring it to the newest schema. Raises `ArchiveError`, `StoreBusy`."""
+    def open(cls, path: Path, *, durable: bool = False) -> "Store":
+        """Open or create the archive and bring it to the newest schema. Raises `ArchiveError`, `StoreBusy`.
+
+        With `durable` what has been written also survives a power loss, at the price of an fsync a batch.
+        """
         archive.prepare(path)
         try:
-            return cls(_connect(path))
+            return cls(_connect(path, durable))
         except sqlite3.Error as error:
             if _code(error) in ("BUSY", "LOCKED"):
                 raise StoreBusy(str(error)) from None
@@ -82,11 +87,12 @@ class Store:
     def write(self, records: Sequence[Record]) -> None:
         """Store a batch in one transaction. Raises `StoreBusy`; then it is to be written again, whole.
 
-        A record that SQLite refuses for what it holds must not take the others along: it is left out and counted.
+        A record that SQLite refuses for what it holds, or that meets a bug of ours, must not take the others along:
+        it is left out and counted.
         """
         try:
             self._transaction(records)
-        except (sqlite3.Error, OverflowError, UnicodeError) as error:
+        except Exception as error:
             if not _refuses(error):
                 raise StoreBusy(str(error)) from None
             self._one_by_one(records)
@@ -96,11 +102,11 @@ class Store:
         for record in records:
             try:
                 self._transaction([record])
-            except (sqlite3.Error, OverflowError, UnicodeError) as error:
+            except Exception as error:
                 if not _refuses(error):
                     raise StoreBusy(str(error)) from None
                 failed += 1
-                self.refusal = f"{type(record).__name__}: {getattr(error, 'sqlite_errorname', type(error).__name__)}"
+                self.refusal = f"{type(record).__name__}: {_reason(error)}"
         self.failed += failed
 
     def _transaction(self, records: Sequence[Record]) -> None:
@@ -130,6 +136,8 @@ class Store:
                 upsert(self._db, "stream_bodies", "stream_id", columns(record))
             case RequestBody():
                 upsert(self._db, "request_bodies", "stream_id", columns(record))
+            case Run():
+                write_run(self._db, record)
 
     # -- streams and events ----------------------------------------------------------------------------------------
 
@@ -149,7 +157,7 @@ def _leg(row: sqlite3.Row) -> Leg:
     return Leg(stream_id=row["id"], started_at=started_at, **{name: row[name] for name in names})
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, durable: bool) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256)
     try:
         db.row_factory = sqlite3.Row
@@ -157,7 +165,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             _migrate(db)
         archive.check_version(path, _version(db))
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         db.close()
@@ -191,6 +199,15 @@ def _version(db: sqlite3.Connection) -> int:
 def _code(error: Exception) -> str:
     """The primary result code of SQLite, without its prefix; "" for errors that are Python's own."""
     return str(getattr(error, "sqlite_errorname", "")).removeprefix("SQLITE_").partition("_")[0]
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong and where, without a word of what was written."""
+    name = getattr(error, "sqlite_errorname", None)
+    if name is not None:
+        return str(name)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
 
 
 def _refuses(error: Exception) -> bool:

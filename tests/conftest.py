@@ -37,11 +37,7 @@ class Capturing:
 
     def wait(self, query: str, *parameters: Any, seconds: float = 10.0) -> list[dict[str, Any]]:
         """The rows of a query as soon as there are any."""
-        deadline = time.monotonic() + seconds
-        while not (found := self.rows(query, *parameters)):
-            assert time.monotonic() < deadline, f"nothing in {seconds} s for: {query} {parameters}\n" + self.log
-            time.sleep(0.01)
-        return found
+        return wait_for_rows(self.database, query, *parameters, seconds=seconds, log=self.proxy.log)
 
     def closed(self, request_message_id: str) -> dict[str, Any]:
         """The stream that carried this message, when it is over."""
@@ -62,6 +58,17 @@ def rows(database: Path, query: str, *parameters: Any) -> list[dict[str, Any]]:
         if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'messages'").fetchone():
             return []  # the recorder has not made the tables yet
         return [dict(row) for row in db.execute(query, parameters)]
+
+
+def wait_for_rows(
+    database: Path, query: str, *parameters: Any, seconds: float = 10.0, log: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """The rows of a query as soon as there are any."""
+    deadline = time.monotonic() + seconds
+    while not (found := rows(database, query, *parameters)):
+        assert time.monotonic() < deadline, f"nothing in {seconds} s for: {query} {parameters}\n" + "\n".join(log)
+        time.sleep(0.01)
+    return found
 
 
 @contextlib.contextmanager

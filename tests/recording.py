@@ -15,7 +15,7 @@ STARTED = 1_790_000_000_000_000
 ENDED = Closing("end")
 TABLES = (
     "streams", "stream_bodies", "request_bodies", "conversations", "messages", "message_versions", "assets",
-    "message_assets", "image_generations", "events", "citations",
+    "message_assets", "image_generations", "events", "citations", "runs",
 )  # fmt: skip
 
 type Row = dict[str, Any]

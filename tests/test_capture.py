@@ -237,3 +237,13 @@ def test_the_opening_crosses_the_journal_as_it_is() -> None:
         capture.Opening.from_bytes(b'{"unknown": 1}')
     with pytest.raises(ValueError, match="line 1 column 1"):
         capture.Opening.from_bytes(b"torn")
+
+
+def test_what_the_journal_could_not_keep_is_said_and_no_message_is_called_whole(archive: Archive) -> None:
+    body = v1(shown(message("A", "all of it?", status=FINISHED)), {"type": "message_stream_complete"})
+    archive.record(body, request("U"), closing=capture.Closing("end", lost_bytes=31))
+    stream = archive.stream()
+    assert (stream["state"], stream["error"]) == (
+        "error", "31 bytes could not be kept: the disk took nothing and memory was used up"
+    )  # fmt: skip
+    assert (archive.message("A")["damaged"], archive.message("U")["damaged"]) == (1, 0)

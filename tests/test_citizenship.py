@@ -26,6 +26,7 @@ def start(folder: Path, *options: str, cwd: Path | None = None) -> subprocess.Co
     [
         (["chatgpt_raw=maybe"], "chatgpt_raw='maybe' is not possible: choose keep or drop"),
         (["chatgpt_temporary_chats=no"], "chatgpt_temporary_chats='no' is not possible: choose keep or skip"),
+        (["chatgpt_journal_sync=1"], "chatgpt_journal_sync='1' is not possible: choose no or yes"),
         (["chatgpt_db="], "chatgpt_db is empty: name a file"),
         (["chatgpt_db=/nowhere/at/all.db"], "/nowhere/at/all.db: the folder /nowhere/at does not exist"),
         (["chatgpt_db={folder}"], "{folder}: cannot be written: is a directory"),
@@ -75,7 +76,7 @@ def test_a_folder_called_addon_where_mitmdump_is_started_is_not_taken_for_ours(t
 def test_every_option_is_documented(tmp_path: Path) -> None:
     command = [str(MITMDUMP), "-s", str(ADDON), "--options", "--set", f"confdir={tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=tmp_path)
-    for name in ("chatgpt_db", "chatgpt_raw", "chatgpt_temporary_chats"):
+    for name in ("chatgpt_db", "chatgpt_raw", "chatgpt_temporary_chats", "chatgpt_journal_sync"):
         assert f"\n{name}: " in done.stdout
     assert not list(tmp_path.glob("*.db*"))  # asking for help makes no archive
 

@@ -128,6 +128,26 @@ def test_what_both_left_behind_is_adopted_at_the_next_start(tmp_path: Path, slow
         assert not list(inflight_folder(again.database).iterdir())
 
 
+def test_a_damaged_journal_is_read_as_far_as_it_can_be_and_kept(tmp_path: Path, slow: scenes.Scene) -> None:
+    with capture(tmp_path) as running:
+        running.answers["slow"] = loopback.answer(slow.events, delay=0.02)
+        thread, _ = asking(running, "slow")
+        running.wait("SELECT 1 FROM messages WHERE status = 'in_progress' AND length(text) > 40")
+        recorder = recorder_of(running.proxy.process.pid)
+        os.kill(recorder, signal.SIGSTOP)
+        running.proxy.stop(signal.SIGKILL)
+        os.kill(recorder, signal.SIGKILL)
+        thread.join()
+    (segment,) = inflight_folder(running.database).iterdir()
+    data = segment.read_bytes()
+    segment.write_bytes(data[:-1000] + b"not a record" + data[-1000:])
+    with capture(tmp_path) as again:
+        stream = again.wait("SELECT * FROM streams WHERE state <> 'streaming'")[0]
+        assert (stream["state"], stream["error"]) == ("interrupted", "the proxy was killed")
+        assert "is damaged; what could be read is stored, the file is kept" in again.proxy.wait_for_log("is damaged;", 5)
+        assert [path.name for path in inflight_folder(again.database).iterdir()] == [segment.name + ".kept"]
+
+
 def test_a_stopped_recorder_does_not_hold_up_traffic(tmp_path: Path) -> None:
     scene = scenes.plain_answer("hello", scenes.prose(200, "1"), seed="hello")
     with capture(tmp_path) as running:

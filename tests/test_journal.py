@@ -1,6 +1,7 @@
 """The journal: what is appended is read, whole, whatever happens to writer and disk."""
 
 import fcntl
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from addon import journal
-from addon.journal import Journal, JournalRecord, Kind, SegmentReader, segments
+from addon.journal import Journal, JournalRecord, Kind
+from addon.segments import SegmentReader, segments
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_what_follows_a_damaged_header_is_not_trusted(folder: Path) -> None:
     path.write_bytes(bytes(data))
     reader = SegmentReader.follow(path)
     assert [record.kind for record in reader.read()] == [Kind.OPEN]
-    assert reader.ended
+    assert (reader.ended, reader.damaged) == (True, True)
 
 
 def test_zeros_after_a_power_loss_end_the_segment(folder: Path) -> None:
@@ -124,7 +126,7 @@ def test_zeros_after_a_power_loss_end_the_segment(folder: Path) -> None:
     path.write_bytes(path.read_bytes() + bytes(4096))
     reader = SegmentReader.follow(path)
     assert [record.kind for record in reader.read()] == [Kind.OPEN]
-    assert reader.ended
+    assert (reader.ended, reader.damaged) == (True, False)
 
 
 def test_only_a_segment_that_nobody_holds_is_adopted(folder: Path) -> None:
@@ -182,7 +184,7 @@ def test_a_full_disk_makes_records_wait_and_keeps_their_order(folder: Path, monk
     written.append(stream, b"third", 4)
     assert written.waiting_bytes == 0
     assert [record.payload for record in read_all(folder)[1:]] == [b"half of this fits", b"second", b"third"]
-    assert written.lost_chunks == 0
+    assert written.losses.lost_chunks == 0
 
 
 def test_beyond_the_budget_chunks_are_counted_as_lost_and_the_close_is_not(
@@ -195,12 +197,91 @@ def test_beyond_the_budget_chunks_are_counted_as_lost_and_the_close_is_not(
     written.append(stream, b"x" * 50, 2)
     written.append(stream, b"y" * 90, 3)
     written.close(stream, b"{}", 4)
-    assert (written.lost_chunks, written.lost_bytes) == (1, 90)
+    assert (written.losses.lost_chunks, written.losses.lost_bytes) == (1, 90)
     full.clear()
     written.retry()
+    assert [record.kind for record in read_all(folder)] == [Kind.OPEN, Kind.CHUNK, Kind.CLOSE, Kind.RUN]
+    with segments(folder)[0].open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the writer has let go
+
+
+def test_a_stream_knows_what_it_lost_until_it_is_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "BUDGET_BYTES", 100)
+    written = Journal(folder, "w")
+    one, other = written.open(b"{}", b"", 1), written.open(b"{}", b"", 1)
+    limited(monkeypatch, 0)
+    written.append(one, b"x" * 90, 2)
+    written.append(one, b"y" * 70, 3)
+    written.append(one, b"z" * 30, 4)
+    assert (written.lost_of(one), written.lost_of(other)) == (100, 0)
+    written.close(one, b"{}", 5)
+    assert written.lost_of(one) == 0
+
+
+def test_a_request_that_no_memory_is_left_for_is_counted_and_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "BUDGET_BYTES", 100)
+    written = Journal(folder, "w")
+    stream = written.open(b"{}", b"", 1)
+    full = limited(monkeypatch, 0)
+    written.append(stream, b"x" * 70, 2)
+    with pytest.raises(OSError, match="No space left"):
+        written.open(b"{}", b"q" * 40, 3)
+    full.clear()
+    written.close(stream, b"{}", 4)
+    assert told(folder) == [{"streams": 1, "uncaptured": 1, "lost_chunks": 0, "lost_bytes": 0, "over": False}]
+
+
+@pytest.mark.parametrize("failures", range(6))
+def test_space_that_returns_at_any_moment_is_enough_for_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    written = Journal(folder, "w")
+    stream = written.open(b"{}", b"", 1)
+    real, left = os.writev, [failures]
+
+    def writev(descriptor: int, buffers: tuple[bytes, ...]) -> int:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, buffers)
+
+    monkeypatch.setattr(os, "writev", writev)
+    written.append(stream, b"a chunk", 2)
+    written.close(stream, b"{}", 3)
+    for _ in range(failures):
+        written.retry()
+    assert written.waiting_bytes == 0
     assert [record.kind for record in read_all(folder)] == [Kind.OPEN, Kind.CHUNK, Kind.CLOSE]
     with segments(folder)[0].open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the writer has let go
+
+
+def test_a_segment_that_cannot_be_made_waits_in_memory_like_its_records(tmp_path: Path) -> None:
+    folder = tmp_path / "inflight"
+    folder.write_text("in the way")
+    written = Journal(folder, "w")
+    stream = written.open(b"{}", b"", 1)
+    written.append(stream, b"a chunk", 2)
+    assert written.waiting_bytes > 0
+    folder.unlink()
+    written.close(stream, b"{}", 3)
+    assert written.waiting_bytes == 0
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [record.kind for record in read_all(folder)] == [Kind.OPEN, Kind.CHUNK, Kind.CLOSE]
+
+
+def test_the_orderly_end_is_told_in_a_segment_of_its_own(folder: Path) -> None:
+    written = Journal(folder, "w")
+    written.close(written.open(b"{}", b"", 1), b"{}", 2)
+    written.end(3)
+    written.end(4)
+    assert told(folder) == [{"streams": 1, "uncaptured": 0, "lost_chunks": 0, "lost_bytes": 0, "over": True}]
+
+
+def told(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(record.payload) for record in read_all(folder) if record.kind == Kind.RUN]
 
 
 def limited(monkeypatch: pytest.MonkeyPatch, space: int) -> list[int]:

@@ -10,8 +10,22 @@ from sqlite_utils import Database
 from addon import archive as files
 from addon import migrations
 from addon.errors import ArchiveError
+from addon.records import Run
 from addon.store import Store
-from tests.recording import FINISHED, TABLES, Archive, archive_at, delta, envelope, message, request, shown, v0, v1
+from tests.recording import (
+    FINISHED,
+    STARTED,
+    TABLES,
+    Archive,
+    archive_at,
+    delta,
+    envelope,
+    message,
+    request,
+    shown,
+    v0,
+    v1,
+)
 
 ALL = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
 
@@ -31,6 +45,7 @@ def fill(archive: Archive) -> None:
         metadata={"content_references": [{"type": "webpage", "url": "https://example.org"}]},
     )
     archive.record(v1(shown(made), {"type": "toast"}), request("U"))
+    archive.store.write([Run("1-a", STARTED)])
     archive.record(v0(*[envelope(message("A", text, status=FINISHED)) for text in ("one", "two")]), stream_id="other")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from addon import archive as files
 from addon.errors import ArchiveError
-from addon.records import Conversation, Message, Record, RequestBody, Stream, TypedEvent
+from addon.records import Conversation, Message, Record, RequestBody, Run, Stream, TypedEvent
 from addon.store import Store, StoreBusy
 from tests.conftest import ROOT
 from tests.recording import STARTED, Archive, request, v0
@@ -246,3 +246,20 @@ def test_two_writers_lose_nothing_to_each_other(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "chatgpt.db")
     assert len(texts(archive)) == 80
     archive.store.close()
+
+
+def test_a_run_begins_once_ends_once_and_its_counts_only_rise(archive: Archive) -> None:
+    archive.store.write([Run("1-a", STARTED), Run("2-b", STARTED)])
+    none = dict.fromkeys(("ended_at", "streams", "uncaptured", "lost_chunks", "lost_bytes"))
+    assert [row | {"started_at": ""} for row in archive.rows("SELECT * FROM runs")] == [
+        {"id": "1-a", "started_at": "", **none},
+        {"id": "2-b", "started_at": "", **none},
+    ]
+    told = Run("1-a", STARTED + 5, None, 3, 1, 2, 700)
+    over = Run("1-a", STARTED + 9, STARTED + 9, 4, 1, 2, 700)
+    for record in (told, over, told, Run("1-a", STARTED + 20)):
+        archive.store.write([record])
+    assert archive.row("SELECT * FROM runs WHERE id = '1-a'") == {
+        "id": "1-a", "started_at": "2026-09-21T14:13:20.000000Z", "ended_at": "2026-09-21T14:13:20.000009Z",
+        "streams": 4, "uncaptured": 1, "lost_chunks": 2, "lost_bytes": 700,
+    }  # fmt: skip

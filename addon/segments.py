@@ -1,0 +1,121 @@
+"""The segments of a journal, read: whole records, in order, while they are written and long after.
+
+A reader waits for the rest of a record that is half there. Locks: writer and reader hold a shared `flock` each; who
+gets the exclusive one knows that both are gone.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import orjson
+
+from addon.journal import FIELDS, HEADER, KINDS, SUFFIX, JournalRecord, Kind, Losses
+from addon.records import Run
+
+_READ_BYTES = 1024 * 1024
+
+
+class SegmentReader:
+    """The reading side of one segment: `read` returns the whole records that were added since the last call."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.ended = False
+        self.damaged = False
+        self._descriptor = descriptor
+        self._offset = 0
+
+    @classmethod
+    def follow(cls, path: Path) -> "SegmentReader":
+        """Open a segment of a living writer."""
+        descriptor = _open(path)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return cls(path, descriptor)
+
+    @classmethod
+    def adopt(cls, path: Path) -> "SegmentReader | None":
+        """Open a segment that nobody holds any more, None when somebody does or it is gone already."""
+        try:
+            descriptor = _open(path)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        # A writer locks its segment before it writes: an empty one may be about to be locked.
+        if not os.fstat(descriptor).st_size:
+            os.close(descriptor)
+            return None
+        return cls(path, descriptor)
+
+    def read(self) -> Iterator[JournalRecord]:
+        """The new records, a megabyte of file at a time."""
+        size = _READ_BYTES
+        while not self.ended:
+            # Always from the end of the last whole record: a half one may be taken back and written anew.
+            block = os.pread(self._descriptor, size, self._offset)
+            before = self._offset
+            yield from self._records(block)
+            if self._offset == before:
+                if len(block) < size:
+                    return
+                size *= 2  # a record larger than the block
+
+    def remove(self) -> None:
+        """Delete the segment: all it held is stored."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+        self.close()
+
+    def set_aside(self) -> None:
+        """Keep the segment under a name that nobody reads again: `<name>.kept`."""
+        self.path.rename(self.path.with_name(self.path.name + ".kept"))
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file and its lock."""
+        os.close(self._descriptor)
+
+    def _records(self, block: bytes) -> Iterator[JournalRecord]:
+        start = 0
+        while len(block) - start >= HEADER.size:
+            kind, stream, at, size, check = HEADER.unpack_from(block, start)
+            if kind not in KINDS or crc32(block[start : start + FIELDS.size]) != check:
+                # Not a record of ours: nothing behind it can be trusted. Zeros are what a power loss leaves.
+                self.ended, self.damaged = True, block.count(0, start) < len(block) - start
+                return
+            body = start + HEADER.size
+            if body + size > len(block):
+                return
+            self._offset += HEADER.size + size
+            start = body + size
+            if kind == Kind.END:
+                self.ended = True
+                return
+            yield JournalRecord(Kind(kind), stream, at, block[body:start])
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segments in a folder, oldest first as each writer made them; none when somebody has removed it."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def run_of(segment: Path, record: JournalRecord) -> Run:
+    """What a writer has told of itself."""
+    told = Losses(**orjson.loads(record.payload))
+    ended_at = record.at if told.over else None
+    writer = segment.name.rpartition("-")[0]
+    return Run(writer, record.at, ended_at, told.streams, told.uncaptured, told.lost_chunks, told.lost_bytes)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -1,0 +1,9 @@
+"""Experiments that try to make the three promises fail: nothing harmed, nothing lost, nothing leaked.
+
+All traffic is the loopback's, all that is killed was started here, everything is seeded and bounded in time and
+space. What is where:
+
+    traffic     Traffic: many answers at once over HTTP/1.1 and HTTP/2, with strangers beside them; Heard
+    machine     processes, locks, disks: what the faults act upon
+    faults      FAULTS by name, and `scripts/faults`, which measures each beside the same run without it
+"""
