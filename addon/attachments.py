@@ -11,6 +11,12 @@ from addon.rows import columns, timestamp
 _ANCESTORS = 50
 """How far up from an image its call and its prompt are looked for."""
 
+_LISTED = (
+    "gen_id", "prompt", "title", "width", "height", "size", "task_id", "request_message_id", "prompt_message_id",
+    "requested_at", "created_at", "metadata",
+)  # fmt: skip
+"""What may be known of an image before its message tells where in it the image stands."""
+
 _KEYS = ("conversation_id", "message_id", "part_index")
 
 
@@ -135,6 +141,8 @@ def _image(db: sqlite3.Connection, image: ImageGeneration, message: Message, ori
     elif row["status"] == "complete":
         # Another exchange may repeat it: it stays the work of the one that made it.
         values |= {"completed_at": row["completed_at"], "stream_id": row["stream_id"]}
+        if image.status == "pending":
+            values["status"] = "complete"  # a list showed it before its message did
     if image.asset_id is not None:
         db.execute("INSERT OR IGNORE INTO assets (id, pointer) VALUES (?, ?)", (image.asset_id, image.asset_pointer))
     if row is None:
@@ -144,6 +152,20 @@ def _image(db: sqlite3.Connection, image: ImageGeneration, message: Message, ori
     else:
         updates = ", ".join(f"{name} = coalesce(?, {name})" for name in values)
         db.execute(f"UPDATE image_generations SET {updates} WHERE id = ?", [*values.values(), row["id"]])
+    if image.asset_id is not None:
+        _take_listed(db, image, place)
+
+
+def _take_listed(db: sqlite3.Connection, image: ImageGeneration, place: tuple[str | None, str, int]) -> None:
+    """What a list of images said of this one, before its message told where in it the image stands."""
+    listed = "SELECT * FROM image_generations WHERE asset_id = ? AND part_index IS NULL"
+    for row in db.execute(listed, (image.asset_id,)).fetchall():
+        known = ", ".join(f"{name} = coalesce({name}, :{name})" for name in _LISTED)
+        where = "conversation_id IS :conversation AND message_id = :message AND part_index = :part"
+        names = {"conversation": place[0], "message": place[1], "part": place[2]}
+        said = {name: row[name] for name in _LISTED}
+        db.execute(f"UPDATE image_generations SET {known} WHERE {where}", said | names)
+        db.execute("DELETE FROM image_generations WHERE id = ?", (row["id"],))
 
 
 def _drop_unfinished(db: sqlite3.Connection, message: Message) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from addon.capture import Capture, Summary
-from addon.document_capture import DocumentCapture
+from addon.document_capture import DocumentCapture, FindUnchanged, never_seen
 from addon.exchange import Closing, Opening
 from addon.legs import FindLegs, Leg, no_legs
 from addon.records import Record
@@ -51,11 +51,12 @@ class Surroundings:
     """What captures may ask of the world around them. The defaults know nothing: a capture then stands alone."""
 
     legs: FindLegs = no_legs
+    unchanged: FindUnchanged = never_seen
 
 
 def capture_of(opening: Opening, request: bytes, around: Surroundings) -> Capturing:
     """The capture that reads an exchange of this kind."""
     match opening.kind:
         case "document" | "list" | "download":
-            return DocumentCapture(opening, request)
+            return DocumentCapture(opening, request, around.unchanged)
     return Capture(opening, request)

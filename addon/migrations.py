@@ -180,14 +180,16 @@ _DOCUMENTS = """
 ALTER TABLE streams ADD COLUMN name TEXT;
 ALTER TABLE streams ADD COLUMN parameters TEXT;
 ALTER TABLE streams ADD COLUMN resume_offset INTEGER;
+ALTER TABLE streams ADD COLUMN last_seen_at TEXT;
+CREATE INDEX streams_path_started_at ON streams (path, started_at);
 ALTER TABLE messages ADD COLUMN parent_certainty INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE stream_bodies ADD COLUMN digest TEXT;
 CREATE INDEX stream_bodies_digest ON stream_bodies (digest);
 CREATE INDEX streams_name ON streams (name);
 CREATE TABLE canvas_documents (
     id TEXT NOT NULL, version INTEGER NOT NULL, conversation_id TEXT REFERENCES conversations(id), message_id TEXT,
-    title TEXT, kind TEXT, content TEXT, created_at TEXT, updated_at TEXT, first_seen_at TEXT,
-    stream_id TEXT REFERENCES streams(id), metadata TEXT, PRIMARY KEY (id, version)
+    title TEXT, textdoc_type TEXT, content TEXT, created_at TEXT, updated_at TEXT, first_seen_at TEXT,
+    last_seen_at TEXT, stream_id TEXT REFERENCES streams(id), metadata TEXT, PRIMARY KEY (id, version)
 );
 CREATE INDEX canvas_documents_conversation_id ON canvas_documents (conversation_id);
 CREATE TABLE runs (

@@ -77,7 +77,7 @@ class Recorder:
         self._batch: list[Record] = []
         self._written_at: dict[int, float] = {}
         self._closed: list[Capturing] = []
-        self._around = Surroundings(legs=self._legs)
+        self._around = Surroundings(legs=self._legs, unchanged=self._unchanged)
 
     def run(self) -> None:
         """Until the proxy is gone and everything is stored."""
@@ -195,6 +195,11 @@ class Recorder:
         captures = [capture for source in self._sources.values() for capture in source.captures.values()]
         still_open = [leg for capture in captures if (leg := capture.leg()) and getattr(leg, key) == value]
         return earlier([*self._store.legs(key, value, opening), *still_open], key, opening)
+
+    def _unchanged(self, opening: Opening, digest: str) -> str | None:
+        """The stream in which a document was already what it is."""
+        self._flush()
+        return self._store.unchanged(opening, digest)
 
     def _snapshots(self) -> None:
         moment = time.monotonic()

@@ -165,6 +165,44 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class CanvasDocument:
+    """One version of a text that is written together beside a conversation."""
+
+    id: str
+    version: int
+    stream_id: str
+    source: str
+    at: int
+    conversation_id: str | None = None
+    title: str | None = None
+    textdoc_type: str | None = None
+    content: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """A generated image as a list of images shows it: of which message it is, but not where in that it stands."""
+
+    asset_id: str
+    asset_pointer: str
+    stream_id: str
+    source: str
+    at: int
+    conversation_id: str | None = None
+    message_id: str | None = None
+    gen_id: str | None = None
+    prompt: str | None = None
+    title: str | None = None
+    width: int | None = None
+    height: int | None = None
+    created_at: int | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TypedEvent:
     """A typed or an unrecognised event; `position` counts the stream's events from 0, `data` is JSON text."""
 
@@ -215,12 +253,24 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class StreamBody:
-    """The raw evidence of a stream, redacted, zstd-compressed; `wire` only when it could not be decoded."""
+    """The raw evidence of a stream, redacted, zstd-compressed; `wire` only when it could not be decoded.
+
+    A body with a `digest` (SHA-256 of the redacted body, hexadecimal) is kept once, however many streams had it.
+    """
 
     stream_id: str
     body: bytes | None
     arrivals: bytes | None
     wire: bytes | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSeen:
+    """A document was loaded again and is, byte for byte, what it was in this stream."""
+
+    stream_id: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +294,16 @@ class Run:
     lost_bytes: int | None = None
 
 
-Record = Message | MessageGrowth | Conversation | TypedEvent | Stream | StreamBody | RequestBody | Run
+Record = (
+    Message
+    | MessageGrowth
+    | Conversation
+    | CanvasDocument
+    | ListedImage
+    | TypedEvent
+    | Stream
+    | StreamBody
+    | StreamSeen
+    | RequestBody
+    | Run
+)

@@ -20,7 +20,7 @@ class SendRequest:
 
     def __init__(self, opening: Opening, body: bytes) -> None:
         self._opening = opening
-        sent = self._sent = _read(body, opening.request_encoding)
+        sent = self._sent = read_request(body, opening.request_encoding)
         self._messages = [mapping(message) for message in array(sent.get("messages"))]
         self.conversation_id = string(sent.get("conversation_id"))
         self.message_id = string(self._messages[-1].get("id")) if self._messages else None
@@ -61,7 +61,8 @@ class SendRequest:
         )
 
 
-def _read(body: bytes, content_encoding: str) -> dict[str, Any]:
+def read_request(body: bytes, content_encoding: str) -> dict[str, Any]:
+    """The JSON object of a request, redacted; {} when there is none."""
     try:
         decoded = b"".join(ContentDecoder(content_encoding).feed(body))
         return mapping(loads(redact(decoded)))

@@ -11,11 +11,26 @@ from pathlib import Path
 
 from addon import archive
 from addon.conversation_rows import write_conversation
+from addon.document_rows import write_body, write_canvas, write_listed_image, write_seen
 from addon.errors import ArchiveError
 from addon.exchange import Opening
 from addon.legs import MOST_LEGS, Leg, LegKey
 from addon.message_rows import write_growth, write_message
-from addon.records import Conversation, Message, MessageGrowth, Record, RequestBody, Run, Stream, StreamBody, TypedEvent
+from addon.payload import dumps
+from addon.records import (
+    CanvasDocument,
+    Conversation,
+    ListedImage,
+    Message,
+    MessageGrowth,
+    Record,
+    RequestBody,
+    Run,
+    Stream,
+    StreamBody,
+    StreamSeen,
+    TypedEvent,
+)
 from addon.rows import columns, ensure_conversation, microseconds, timestamp, upsert
 from addon.run_rows import write_run
 
@@ -84,6 +99,22 @@ class Store:
             return [_leg(row) for row in rows]
         return []
 
+    def unchanged(self, opening: Opening, digest: str) -> str | None:
+        """The stream in which the page loaded the same document before this time, if it was the same then.
+
+        None also when that cannot be read: then the document is read once more, which changes nothing.
+        """
+        query = """SELECT s.id, b.digest FROM streams s JOIN stream_bodies b ON b.stream_id = s.id
+                   WHERE s.path = ? AND s.started_at <= ? AND s.id <> ? AND s.host = ? AND s.method = ?
+                     AND s.parameters IS ? AND b.digest IS NOT NULL
+                   ORDER BY s.started_at DESC LIMIT 1"""
+        parameters = dumps(opening.parameters) if opening.parameters else None
+        asked = (opening.path, timestamp(opening.started_at), opening.stream_id, opening.host, opening.method)
+        with contextlib.suppress(sqlite3.Error):
+            row = self._db.execute(query, (*asked, parameters)).fetchone()
+            return row["id"] if row and row["digest"] == digest else None
+        return None
+
     def write(self, records: Sequence[Record]) -> None:
         """Store a batch in one transaction. Raises `StoreBusy`; then it is to be written again, whole.
 
@@ -128,12 +159,18 @@ class Store:
                 write_growth(self._db, record)
             case Conversation():
                 write_conversation(self._db, record)
+            case CanvasDocument():
+                write_canvas(self._db, record)
+            case ListedImage():
+                write_listed_image(self._db, record)
             case TypedEvent():
                 self._event(record)
             case Stream():
                 self._stream(record)
             case StreamBody():
-                upsert(self._db, "stream_bodies", "stream_id", columns(record))
+                write_body(self._db, record)
+            case StreamSeen():
+                write_seen(self._db, record)
             case RequestBody():
                 upsert(self._db, "request_bodies", "stream_id", columns(record))
             case Run():

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from addon.capture import Capture, Closing, Opening
+from addon.captures import Capturing, Surroundings, capture_of
 from addon.store import Store
 
 STARTED = 1_790_000_000_000_000
 ENDED = Closing("end")
 TABLES = (
     "streams", "stream_bodies", "request_bodies", "conversations", "messages", "message_versions", "assets",
-    "message_assets", "image_generations", "events", "citations", "runs",
+    "message_assets", "image_generations", "events", "citations", "canvas_documents", "runs",
 )  # fmt: skip
 
 type Row = dict[str, Any]
@@ -136,6 +137,29 @@ class Archive:
         if closing is not None:
             batch += capture.close(closing, clock(offset))
         self.store.write(batch)
+        return capture
+
+    def load(
+        self,
+        name: str,
+        answer: Any,
+        *,
+        at: int = STARTED,
+        sent: Any = None,
+        parameters: Row | None = None,
+        **known: Any,
+    ) -> Capturing:
+        """A document that the page loads; bytes stand as they are, `known` is of its opening."""
+        usual = {
+            "stream_id": f"{name} {at}", "kind": "document", "name": name, "streamed": False, "method": "GET",
+            "path": f"/backend-api/{name}", "parameters": parameters or {}, "content_type": "application/json",
+            "started_at": at,
+        }  # fmt: skip
+        asked = b"" if sent is None else json.dumps(sent).encode()
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        around = Surroundings(unchanged=self.store.unchanged)
+        capture = capture_of(opening(**usual | known), asked, around)
+        self.store.write([*capture.begin(), *capture.feed(body, at + 1), *capture.close(ENDED, at + 2)])
         return capture
 
     def rows(self, query: str, *parameters: Any) -> list[Row]:

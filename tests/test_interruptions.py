@@ -144,7 +144,9 @@ def test_a_damaged_journal_is_read_as_far_as_it_can_be_and_kept(tmp_path: Path, 
     with capture(tmp_path) as again:
         stream = again.wait("SELECT * FROM streams WHERE state <> 'streaming'")[0]
         assert (stream["state"], stream["error"]) == ("interrupted", "the proxy was killed")
-        assert "is damaged; what could be read is stored, the file is kept" in again.proxy.wait_for_log("is damaged;", 5)
+        assert "is damaged; what could be read is stored, the file is kept" in again.proxy.wait_for_log(
+            "is damaged;", 5
+        )
         assert [path.name for path in inflight_folder(again.database).iterdir()] == [segment.name + ".kept"]
 
 

@@ -47,6 +47,7 @@ def fill(archive: Archive) -> None:
     archive.record(v1(shown(made), {"type": "toast"}), request("U"))
     archive.store.write([Run("1-a", STARTED)])
     archive.record(v0(*[envelope(message("A", text, status=FINISHED)) for text in ("one", "two")]), stream_id="other")
+    archive.load("textdocs", [{"id": "C", "version": 1, "content": "Tides"}], parameters={"conversation_id": "talk"})
 
 
 def opened_at(path: Path, step: int) -> sqlite3.Connection:
@@ -127,6 +128,8 @@ def test_every_reference_is_declared(archive: Archive) -> None:
         ("image_generations", "stream_id"): ("streams", "id"),
         ("events", "stream_id"): ("streams", "id"),
         ("citations", "message_n"): ("messages", "n"),
+        ("canvas_documents", "conversation_id"): ("conversations", "id"),
+        ("canvas_documents", "stream_id"): ("streams", "id"),
     }
 
 
