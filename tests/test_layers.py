@@ -59,3 +59,13 @@ def test_no_module_shadows_one_that_mitmproxy_could_import() -> None:
         name.replace("-", "_") for name in importlib.metadata.packages_distributions()
     }
     assert {path.stem for path in CORE} & taken == set()
+
+
+def test_rendering_knows_neither_a_database_nor_a_server() -> None:
+    known = {"__future__", "collections", "dataclasses", "functools", "html", "json", "re", "typing", "urllib", "xml"}
+    libraries = {"latex2mathml", "markdown_it", "markupsafe", "nh3", "orjson", "pygments"}
+    modules = sorted((ROOT / "analysis" / "rendering").glob("*.py"))
+    assert len(modules) > 5
+    for path in modules:
+        outside = {name.partition(".")[0] for name in imported(str(path)) if not name.startswith("analysis.rendering")}
+        assert outside <= known | libraries, path.stem
