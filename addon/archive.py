@@ -26,7 +26,8 @@ def inflight_folder(database: Path) -> Path:
 def prepare(database: Path) -> None:
     """Make the empty file and the journal's folder where missing, private; refuse what is not an archive of ours.
 
-    Raises `ArchiveError`. Reads the header only (SQLite file format 1.3), so it costs no connection.
+    Raises `ArchiveError`. Reads the header only (SQLite file format 1.3), so it costs no connection. A file that is no
+    database any more, beside a journal's folder, was one of ours: what becomes of it is for who opens it.
     """
     try:
         if not database.parent.is_dir():
@@ -63,6 +64,8 @@ def _check(database: Path, descriptor: int) -> None:
     if not header:
         return
     if not header.startswith(b"SQLite format 3\0") or len(header) < 100:
+        if inflight_folder(database).is_dir():
+            return
         raise ArchiveError(f"{database}: is not an SQLite database")
     if int.from_bytes(header[68:72]) != APPLICATION_ID:
         raise ArchiveError(f"{database}: is a database of another program; choose another file with chatgpt_db")

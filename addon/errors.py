@@ -10,3 +10,7 @@ class StreamError(Exception):
 
 class ArchiveError(Exception):
     """The database file cannot be used; the message is one line that names the file and the reason."""
+
+
+class DamagedArchive(ArchiveError):
+    """The database is not what we wrote any more: damaged, or gone. Capture goes on in a new one."""

@@ -14,23 +14,23 @@ import select
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from addon import archive
 from addon.captures import Capturing, Surroundings, capture_of
 from addon.ending import unreadable
-from addon.errors import ArchiveError
+from addon.errors import ArchiveError, DamagedArchive
 from addon.exchange import Closing, Opening
 from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
 from addon.legs import Leg, LegKey, earlier
 from addon.records import Record, Run
+from addon.reports import report, trace
+from addon.safekeeping import set_aside
 from addon.segments import SegmentReader, run_of, segments
 from addon.store import Store, StoreBusy
 
@@ -153,13 +153,15 @@ class Recorder:
         """A bug of ours, met by one record of one stream, ends there: the others go on, the segment is kept."""
         try:
             yield
-        except Exception:
+        except ArchiveError:
+            raise  # met while earlier legs were looked up: no word about this stream
+        except Exception as error:
             source.failed = True
             self.counters["errors"] += 1
             if stream in source.faulty:
                 return  # said already: a chunk a line would bury the terminal
             source.faulty.add(stream)
-            report({"error": f"a bug in the capture; {source.reader.path} is kept\n{traceback.format_exc(limit=-3)}"})
+            report({"error": f"a bug in the capture; {source.reader.path} is kept\n{trace(error)}"})
 
     def _read(self, source: _Source, record: JournalRecord) -> None:
         source.at = record.at
@@ -258,12 +260,6 @@ class Recorder:
         report({"answer": {**asdict(summary), "title": title}, "counters": self.counters})
 
 
-def report(line: dict[str, Any]) -> None:
-    """Tell the proxy; when it is gone, nobody."""
-    with contextlib.suppress(OSError):
-        os.write(sys.stdout.fileno(), orjson.dumps(line) + b"\n")
-
-
 def _wait(seconds: float | None) -> bool:
     """Wait for a wake-up or the time to pass; False at the pipe's end."""
     readable, _, _ = select.select([sys.stdin], [], [], seconds)
@@ -277,22 +273,42 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
     database, writer = Path(sys.argv[1]), sys.argv[2]
-    durable = sys.argv[3:] == ["sync"]
-    while True:
-        try:
-            store = Store.open(database, durable=durable)
-            break
-        except StoreBusy:
-            time.sleep(RETRY_SECONDS)
-        except ArchiveError as error:
-            report({"fatal": str(error)})
-            return 1
+    try:
+        _record(database, writer, durable=sys.argv[3:] == ["sync"])
+    except DamagedArchive as error:
+        aside = set_aside(database)
+        kept = f"it is kept as {aside.name}, " if aside else ""
+        report({"error": f"{error}; {kept}capture goes on in a new one"})
+        # In a process that holds nothing yet: all that the journal has is read from its beginning.
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "addon.recorder", *sys.argv[1:]])
+    except ArchiveError as error:
+        report({"fatal": str(error)})
+        return 1
+    except Exception as error:
+        report({"error": f"a bug in the recorder\n{trace(error)}"})
+        return 1
+    return 0
+
+
+def _record(database: Path, writer: str, *, durable: bool) -> None:
+    store = _opened(database, durable)
     report({"ready": os.getpid()})
     if durable:
         JournalSync(archive.inflight_folder(database)).start()
     Recorder(store, archive.inflight_folder(database), writer).run()
     store.close()
-    return 0
+
+
+def _opened(database: Path, durable: bool) -> Store:
+    attempts = 0
+    while True:
+        try:
+            return Store.open(database, durable=durable)
+        except StoreBusy as error:
+            attempts += 1
+            if attempts in (10, 100) or attempts % 1000 == 0:
+                report({"warning": f"the database cannot be opened yet ({error}); trying again"})
+            time.sleep(RETRY_SECONDS)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ Everything is an upsert: what is read twice changes nothing (`message_rows` has 
 
 import contextlib
 import sqlite3
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from addon import archive
 from addon.conversation_rows import write_conversation
+from addon.database import PASSING, code, connect, damages, identity, reason, refuses
 from addon.document_rows import write_body, write_canvas, write_listed_image, write_seen
-from addon.errors import ArchiveError
+from addon.errors import ArchiveError, DamagedArchive
 from addon.exchange import Opening
 from addon.legs import MOST_LEGS, Leg, LegKey
 from addon.message_rows import write_growth, write_message
@@ -34,14 +34,6 @@ from addon.records import (
 from addon.rows import columns, ensure_conversation, microseconds, timestamp, upsert
 from addon.run_rows import write_run
 
-BUSY_TIMEOUT_MS = 100
-"""SQLite's own wait for a lock; the caller retries for as long as it takes."""
-
-# The errors that speak of the record, not of the file; all others may pass, and nothing may be lost to them. A damaged
-# search index must not stop the capture: the row it refuses can be made again from the raw body.
-_REFUSALS = frozenset({"CONSTRAINT", "TOOBIG", "MISMATCH", "RANGE", "ERROR"})
-_DAMAGED_INDEX = "SQLITE_CORRUPT_VTAB"
-
 
 class StoreBusy(Exception):
     """The batch could not be written now (locked, disk full): write it again later."""
@@ -50,8 +42,10 @@ class StoreBusy(Exception):
 class Store:
     """An open archive. `failed` counts the records that SQLite refused for what they hold."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
+        self._path = path
+        self._identity = identity(path)
         self.failed = 0
         self.refusal = ""
 
@@ -59,13 +53,18 @@ class Store:
     def open(cls, path: Path, *, durable: bool = False) -> "Store":
         """Open or create the archive and bring it to the newest schema. Raises `ArchiveError`, `StoreBusy`.
 
-        With `durable` what has been written also survives a power loss, at the price of an fsync a batch.
+        Of the first `DamagedArchive` is for a file of ours that is no sound database any more. With `durable` what has
+        been written also survives a power loss, at the price of an fsync a batch.
         """
         archive.prepare(path)
         try:
-            return cls(_connect(path, durable))
+            return cls(connect(path, durable), path)
+        except OSError as error:
+            raise StoreBusy(f"no copy of it can be made: {error.strerror}") from None
         except sqlite3.Error as error:
-            if _code(error) in ("BUSY", "LOCKED"):
+            if damages(error):
+                raise DamagedArchive(f"{path} is damaged ({error})") from None
+            if code(error) in PASSING:
                 raise StoreBusy(str(error)) from None
             raise ArchiveError(f"{path}: {error}") from None
 
@@ -118,15 +117,21 @@ class Store:
     def write(self, records: Sequence[Record]) -> None:
         """Store a batch in one transaction. Raises `StoreBusy`; then it is to be written again, whole.
 
-        A record that SQLite refuses for what it holds, or that meets a bug of ours, must not take the others along:
-        it is left out and counted.
+        Raises `DamagedArchive` when the file is damaged or not there any more: then all that the journal holds is to be
+        read again, into a new one. A record that SQLite refuses for what it holds, or that meets a bug of ours, must
+        not take the others along: it is left out and counted.
         """
+        if identity(self._path) != self._identity:
+            raise DamagedArchive(f"{self._path} has been moved or deleted")
         try:
             self._transaction(records)
         except Exception as error:
-            if not _refuses(error):
-                raise StoreBusy(str(error)) from None
+            if not refuses(error):
+                raise self._unwritable(error) from None
             self._one_by_one(records)
+
+    def _unwritable(self, error: Exception) -> Exception:
+        return DamagedArchive(f"{self._path} is damaged ({error})") if damages(error) else StoreBusy(str(error))
 
     def _one_by_one(self, records: Sequence[Record]) -> None:
         failed = 0
@@ -134,10 +139,10 @@ class Store:
             try:
                 self._transaction([record])
             except Exception as error:
-                if not _refuses(error):
-                    raise StoreBusy(str(error)) from None
+                if not refuses(error):
+                    raise self._unwritable(error) from None
                 failed += 1
-                self.refusal = f"{type(record).__name__}: {_reason(error)}"
+                self.refusal = f"{type(record).__name__}: {reason(error)}"
         self.failed += failed
 
     def _transaction(self, records: Sequence[Record]) -> None:
@@ -192,61 +197,3 @@ def _leg(row: sqlite3.Row) -> Leg:
     names = [name for name in Leg.__slots__ if name not in ("stream_id", "started_at")]
     started_at = microseconds(row["started_at"])
     return Leg(stream_id=row["id"], started_at=started_at, **{name: row[name] for name in names})
-
-
-def _connect(path: Path, durable: bool) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256)
-    try:
-        db.row_factory = sqlite3.Row
-        if _version(db) < archive.VERSION:
-            _migrate(db)
-        archive.check_version(path, _version(db))
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        db.execute("PRAGMA foreign_keys = ON")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    # Imported only where there is work: sqlite-utils costs more than half of the recorder's start.
-    from sqlite_utils import Database  # noqa: PLC0415
-
-    from addon import migrations  # noqa: PLC0415
-
-    # Two proxies may start on one new file: the second waits here and finds everything done.
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        db.execute(f"PRAGMA application_id = {archive.APPLICATION_ID}")
-        migrations.apply(Database(db))
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _version(db: sqlite3.Connection) -> int:
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
-def _code(error: Exception) -> str:
-    """The primary result code of SQLite, without its prefix; "" for errors that are Python's own."""
-    return str(getattr(error, "sqlite_errorname", "")).removeprefix("SQLITE_").partition("_")[0]
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong and where, without a word of what was written."""
-    name = getattr(error, "sqlite_errorname", None)
-    if name is not None:
-        return str(name)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
-
-
-def _refuses(error: Exception) -> bool:
-    name = getattr(error, "sqlite_errorname", None)
-    return name is None or name == _DAMAGED_INDEX or _code(error) in _REFUSALS

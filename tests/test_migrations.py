@@ -1,6 +1,9 @@
 """The schema's steps: from every earlier version, with a row in each table, nothing is lost and nothing done twice."""
 
+import os
 import sqlite3
+import stat
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from addon import archive as files
 from addon import migrations
 from addon.errors import ArchiveError
 from addon.records import Run
-from addon.store import Store
+from addon.store import Store, StoreBusy
 from tests.recording import (
     FINISHED,
     STARTED,
@@ -74,6 +77,69 @@ def test_an_archive_of_every_version_becomes_one_of_this(tmp_path: Path, step: i
         assert old.row("PRAGMA user_version") == {"user_version": files.VERSION}
         fill(old)
         assert {table: old.count(table) > 0 for table in TABLES} == dict.fromkeys(TABLES, True)
+
+
+def filled_at(path: Path, step: int) -> dict[str, int]:
+    """An archive as an earlier version left it, with a row in each table; the rows that each table has."""
+    with closing(opened_at(path, step)) as db:
+        tables = [name for (name,) in db.execute(TABLES_OF) if name in TABLES]
+        for table in tables:
+            types = {row[1]: row[2] for row in db.execute(f"PRAGMA table_info({table})")}
+            values = [
+                7 if kind in ("INTEGER", "REAL") else b"\0" if kind == "BLOB" else "one" for kind in types.values()
+            ]
+            db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+        return dict.fromkeys(tables, 1)
+
+
+TABLES_OF = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+
+
+@pytest.mark.parametrize("step", range(1, files.VERSION))
+def test_every_row_of_an_earlier_version_stays_and_a_copy_is_kept_until_the_new_one_has_run(
+    tmp_path: Path, step: int
+) -> None:
+    path = tmp_path / "chatgpt.db"
+    rows, backup = filled_at(path, step), tmp_path / f"chatgpt.db.v{step}-backup"
+    assert len(rows) >= 11
+    before = os.umask(0)
+    try:
+        store = Store.open(path)
+    finally:
+        os.umask(before)
+    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(backup)) as old:
+        for table in rows:
+            # New columns come last.
+            (kept,), (made,) = old.execute(f"SELECT * FROM {table}"), db.execute(f"SELECT * FROM {table}")
+            assert made[: len(kept)] == kept, table
+        assert db.execute("SELECT count(*) FROM messages_fts WHERE messages_fts MATCH 'one'").fetchone() == (0,)
+        assert old.execute("PRAGMA user_version").fetchone() == (step,)
+        assert old.execute("PRAGMA application_id").fetchone() == (files.APPLICATION_ID,)
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    later = time.time_ns() // 1000 + 1
+    store.write([Run("killed", later)])
+    store.close()
+    Store.open(path).close()
+    assert backup.exists()  # the new version has started, and nothing says that it came to its end
+    store = Store.open(path)
+    store.write([Run("whole", later, later + 1)])
+    store.close()
+    Store.open(path).close()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["chatgpt.db", "chatgpt.db-inflight"]
+
+
+def test_without_a_copy_nothing_is_changed(tmp_path: Path) -> None:
+    path = tmp_path / "chatgpt.db"
+    filled_at(path, 1)
+    before = path.read_bytes()
+    (tmp_path / "chatgpt.db.v1-backup").mkdir()  # nothing can take its place
+    with pytest.raises(StoreBusy, match="directory"):
+        Store.open(path)
+    assert path.read_bytes() == before
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "chatgpt.db", "chatgpt.db-inflight", "chatgpt.db.v1-backup"
+    ]  # fmt: skip
 
 
 def test_an_archive_of_this_version_is_opened_unchanged(archive: Archive) -> None:
