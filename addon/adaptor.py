@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from addon.endpoints import INTERCEPTED, Endpoint, classify
 from addon.errors import ArchiveError
 from addon.journal import Journal, Losses, now
 from addon.recorder_process import RecorderProcess, missing_packages
+from addon.socket_tap import BURST_SECONDS, SocketTap
 from addon.tap import Tap
 
 DRAIN_SECONDS = 30.0
@@ -45,6 +47,7 @@ class ChatGPTCapture:
         self._journal: Journal | None = None
         self._recorder: RecorderProcess | None = None
         self._taps: dict[str, Tap] = {}
+        self._sockets: dict[str, SocketTap] = {}
         self._counters: dict[str, int] = {}
         self._leaving = False
         self._retry_due = False
@@ -114,8 +117,13 @@ class ChatGPTCapture:
         """At the end of mitmproxy: wait until all is stored. When only the script goes, open streams finish first."""
         self._leaving = True
         if not ctx.master.should_exit.is_set():
+            for socket in self._sockets.values():
+                socket.pause()  # it goes on with whoever is loaded next
             self._leave_when_finished()
             return
+        for socket in self._sockets.values():
+            socket.end("shutdown", "", now())
+        self._sockets.clear()
         for flow_id in list(self._taps):
             self._close(flow_id, "shutdown")
         if self._recorder is None or self._journal is None:
@@ -148,7 +156,7 @@ class ChatGPTCapture:
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Tap the event streams and files of ChatGPT, and documents that another addon streams."""
         endpoint = self._endpoint(flow)
-        if endpoint is None or not flow.live or flow.response is None:
+        if endpoint is None or not flow.live or flow.response is None or endpoint.kind == "socket":
             return
         if not (endpoint.streamed or endpoint.kind == "asset" or flow.response.stream):
             return  # the whole body comes to `response`, as mitmproxy hands documents to everybody
@@ -163,7 +171,7 @@ class ChatGPTCapture:
         tap = self._taps.get(flow.id)
         if tap is None:
             endpoint = self._endpoint(flow)
-            if endpoint is not None:
+            if endpoint is not None and endpoint.kind != "socket":
                 self._whole(flow, endpoint)
             return
         content = flow.response.raw_content if flow.response else None
@@ -178,14 +186,49 @@ class ChatGPTCapture:
         if flow.id in self._taps:
             self._close(flow.id, "cut", flow.error.msg if flow.error else "")
 
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """Keep a message of a WebSocket. Nothing about it is changed, and no failure of ours reaches mitmproxy."""
+        try:
+            socket = self._socket(flow)
+            if socket is not None and flow.websocket is not None:
+                message = flow.websocket.messages[-1]
+                at, burst = _microseconds(message.timestamp), socket.burst
+                socket.message(message.content, at, from_client=message.from_client, text=message.is_text)
+                if socket.burst not in (burst, None) and flow.live:
+                    # When no later message ends it; the second is for those that are on their way.
+                    ctx.master.event_loop.call_later(BURST_SECONDS + 1, self._pause, socket, socket.burst)
+                if not _somebody_wants_all_messages():
+                    del flow.websocket.messages[:-1]  # mitmproxy keeps them all, and a socket is open for days
+        except Exception:
+            self.failures += 1
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        """A WebSocket has come to its end; one that was cut has the code 1006 in mitmproxy."""
+        try:
+            socket, data = self._sockets.pop(flow.id, None), flow.websocket
+            if socket is not None and data is not None:
+                reason = "cut" if data.close_code == 1006 else "end"
+                socket.end(reason, f"code {data.close_code}", _microseconds(data.timestamp_end) or now())
+        except Exception:
+            self.failures += 1
+
+    def _socket(self, flow: http.HTTPFlow) -> SocketTap | None:
+        socket = self._sockets.get(flow.id)
+        if socket is None:
+            endpoint = self._endpoint(flow)
+            if endpoint is not None:
+                begin = partial(self._open, flow, endpoint, timed=True)  # each message says when it came
+                socket = self._sockets[flow.id] = SocketTap(begin, self._received, self._end)
+        return socket
+
+    def _pause(self, socket: SocketTap, burst: int) -> None:
+        if socket.burst == burst:
+            socket.pause()
+
     def received(self, tap: Tap, chunk: bytes) -> None:
         """What a tap saw. The one thing done for each chunk."""
-        if self._journal is not None and self._recorder is not None:
-            self._journal.append(tap.stream, chunk, now())
-            self._recorder.wake()
-            tap.keep(chunk)
-            if self._journal.waiting_bytes:
-                self._retry_later()
+        self._received(tap.stream, chunk, now())
+        tap.keep(chunk)
 
     def ended(self, tap: Tap) -> None:
         """The clean end of a tapped body. `response` follows, but not to an addon that has been unloaded."""
@@ -215,7 +258,8 @@ class ChatGPTCapture:
         """Begin a stream; None when the journal cannot take it, which costs the capture and nothing else."""
         if self._journal is None or flow.response is None:
             return None
-        started = _microseconds(flow.request.timestamp_start)
+        # A burst of a WebSocket begins with its first message, everything else with its request.
+        started = 0 if endpoint.kind == "socket" else _microseconds(flow.request.timestamp_start)
         opening = {
             "stream_id": flow.id,
             "source": "live" if flow.live else "flow-file",
@@ -242,6 +286,13 @@ class ChatGPTCapture:
             self.failures += 1
             logger.warning("ChatGPT Capture: an answer passes uncaptured: %s", error)
             return None
+
+    def _received(self, stream: int, chunk: bytes, at: int) -> None:
+        if self._journal is not None and self._recorder is not None:
+            self._journal.append(stream, chunk, at)
+            self._recorder.wake()
+            if self._journal.waiting_bytes:
+                self._retry_later()
 
     def _append(self, stream: int, content: bytes, at: int) -> None:
         if self._journal is not None:
@@ -307,6 +358,12 @@ class ChatGPTCapture:
         if self._journal is not None:
             raise exceptions.OptionsError(reason)  # type: ignore[no-untyped-call]
         logger.error("ChatGPT Capture: %s", reason)
+
+
+def _somebody_wants_all_messages() -> bool:
+    """Whether somebody shows or saves the messages of WebSockets: mitmweb and the console, `-w`, a HAR."""
+    options = ctx.options
+    return bool(ctx.master.addons.get("view") or options.save_stream_file or options.hardump)  # type: ignore[no-untyped-call]
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -14,7 +14,7 @@ from addon.evidence import Evidence, compress
 from addon.exchange import Closing, Opening
 from addon.legs import Leg
 from addon.message_states import Exchange
-from addon.payload import loads
+from addon.payload import dumps, loads
 from addon.records import Record, Stream, StreamBody
 from addon.redaction import redact, redact_event
 from addon.send_request import SendRequest
@@ -80,6 +80,11 @@ class Capture:
     def changed(self) -> bool:
         """Whether `snapshot` has something that readers have not seen."""
         return not self.skipped and self._decoder.changed
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that it belongs to, as far as it says so."""
+        return self._decoder.conversation_id
 
     @property
     def message_count(self) -> int:
@@ -150,6 +155,19 @@ class Capture:
             records.append(StreamBody(self.opening.stream_id, body, arrivals, wire))
         return records
 
+    def checkpoint(self, at: int, closing: Closing | None = None) -> list[Record]:
+        """All that `close` would write if it were here, but more may follow; without a closing it goes on."""
+        if self.skipped:
+            return []
+        records = self._with_prompts(self._decoder.snapshot(live=closing is None))
+        if closing is not None:
+            state, error = ending(self.opening, closing, self._decoder, self._failure)
+            self._closed_as = (state, error, at)
+        records.insert(0, self._stream())
+        if self.opening.keep_raw:
+            records.append(StreamBody(self.opening.stream_id, *self._evidence.so_far(unfinished=True)))
+        return records
+
     def summary(self) -> Summary:
         """What the closed exchange came to."""
         state, error, at = self._closed_as or ("streaming", None, self.opening.started_at)
@@ -174,6 +192,7 @@ class Capture:
             kind=stream.kind,
             state=stream.state,
             started_at=stream.started_at,
+            name=stream.name,
             resume_offset=stream.resume_offset,
             conversation_id=stream.conversation_id,
             request_message_id=stream.request_message_id,
@@ -241,6 +260,8 @@ class Capture:
             method=opening.method,
             started_at=opening.started_at,
             http_version=opening.http_version,
+            name=opening.name or None,
+            parameters=dumps(opening.parameters) if opening.parameters else None,
             status_code=opening.status_code,
             content_type=opening.content_type,
             content_encoding=opening.content_encoding or None,

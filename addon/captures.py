@@ -1,6 +1,6 @@
 """Which capture reads which exchange, and what captures may ask of the world around them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from addon.capture import Capture, Summary
@@ -8,6 +8,7 @@ from addon.document_capture import DocumentCapture, FindUnchanged, never_seen
 from addon.exchange import Closing, Opening
 from addon.legs import FindLegs, Leg, no_legs
 from addon.records import Record
+from addon.socket_capture import SocketCapture, Sockets
 
 
 class Capturing(Protocol):
@@ -52,6 +53,7 @@ class Surroundings:
 
     legs: FindLegs = no_legs
     unchanged: FindUnchanged = never_seen
+    sockets: Sockets = field(default_factory=Sockets)
 
 
 def capture_of(opening: Opening, request: bytes, around: Surroundings) -> Capturing:
@@ -59,4 +61,6 @@ def capture_of(opening: Opening, request: bytes, around: Surroundings) -> Captur
     match opening.kind:
         case "document" | "list" | "download":
             return DocumentCapture(opening, request, around.unchanged)
+        case "socket":
+            return SocketCapture(opening, around.sockets, around.legs)
     return Capture(opening, request)

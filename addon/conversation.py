@@ -16,6 +16,10 @@ from addon.payload import dumps, loads, mapping, scalars, string
 from addon.records import Conversation, Message, Record, TypedEvent
 from addon.sse import Event
 from addon.typed_events import RECOGNISED, Turn, TypedEvents
+from addon.updates import UPDATES, updates_in
+
+MISSING = "missing_item"
+"""The type of the event by which whoever feeds the stream says that something of it never came."""
 
 _PINGS = frozenset({"ping", "heartbeat"})
 
@@ -191,10 +195,10 @@ class ConversationDecoder:
         self._delta.settle()
         return self.messages.record(state, self.conversation_id, live=True)
 
-    def _change(self, state: MessageState, before: Message | None) -> None:
+    def _change(self, state: MessageState, before: Message | None, *, leads: bool = True) -> None:
         if state.says_finished or state.awaits_token or before is not None:
             self._delta.settle()
-        if not state.first_seen_at and self.messages.leads(state, self._current_node):
+        if leads and not state.first_seen_at and self.messages.leads(state, self._current_node):
             self._current_node = state.id
             self._say(current_node=state.id)
         self._out += self.messages.change(state, self._at, self.conversation_id, before)
@@ -212,7 +216,30 @@ class ConversationDecoder:
                 self._say(default_model_slug=string(payload.get("default_model_slug")))
             case "moderation":
                 self._moderation(payload)
-        self._typed(kind, payload, position, recognised=kind in RECOGNISED)
+        if kind == MISSING:
+            self._damage()
+        recognised = self._updates(payload) if kind in UPDATES else kind in RECOGNISED
+        self._typed(kind, payload, position, recognised=recognised)
+
+    def _updates(self, payload: dict[str, Any]) -> bool:
+        """Read what came beside the answers; whether all of it was understood."""
+        updates = list(updates_in(payload))
+        for update in updates:
+            self._conversation_is(update.conversation_id)
+            for message in update.messages:
+                state, before = self._show({"message": message, "conversation_id": update.conversation_id})
+                if state is not None:
+                    self._change(state, before, leads=False)  # it may stand anywhere in the tree
+            if update.title is not None:
+                self._say(title=update.title)
+        return bool(updates) and all(update.recognised for update in updates)
+
+    def _damage(self) -> None:
+        """Something never came: whatever is still growing may lack it."""
+        self.turn.error = self.turn.error or "a part of this answer never came"
+        for state in self._channels.values():
+            if not state.finished:
+                state.damaged, state.changed, state.only_grew, state.at = True, True, False, self._at
 
     def _input_message(self, message: dict[str, Any]) -> None:
         # The echo of a message that also came as an envelope says nothing new.

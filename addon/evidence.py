@@ -61,10 +61,12 @@ class Evidence:
         if not self._arrivals or self._arrivals[-1] != self.body_bytes:
             self._arrivals.extend((microseconds, self.body_bytes))
 
-    def so_far(self) -> tuple[bytes, bytes]:
-        """What `close` would give for the events that have come whole; more may follow."""
-        growing = [compress(b"".join(self._clean))] if self._clean else []
-        return b"".join(self._frames + growing), self._arrived()
+    def so_far(self, *, unfinished: bool = False) -> tuple[bytes, bytes]:
+        """What `close` would give for the events that have come whole, or also `unfinished`; more may follow."""
+        growing = b"".join(self._clean)
+        if unfinished:
+            growing += redact(bytes(self._pending), tokens=True)
+        return b"".join(self._frames + [compress(growing)] * bool(growing)), self._arrived()
 
     def close(self) -> tuple[bytes, bytes]:
         """The compressed body and, as compressed JSON, `[[microseconds, body length], ...]`."""

@@ -109,6 +109,8 @@ class Recorder:
                 report({"error": f"{source.reader.path} is damaged; what could be read is stored, the file is kept"})
             if source.dead or source.reader.damaged:
                 self._abandon(source)
+        if final:
+            self._batch += self._around.sockets.close(Closing("lost"))
         self._snapshots()
         self._flush()
         for path, source in list(self._sources.items()):
@@ -243,11 +245,11 @@ class Recorder:
             for source in self._sources.values():
                 source.failed = True
         closed, self._closed = self._closed, []
-        for capture in closed:
+        for capture in [*closed, *self._around.sockets.take_finished()]:
             self._report(capture)
 
     def _report(self, capture: Capturing) -> None:
-        if capture.skipped:
+        if capture.skipped or capture.opening.kind == "socket":
             return
         summary = capture.summary()
         self.counters["streams"] += 1

@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 from addon.payload import loads, mapping
+from addon.updates import UPDATES
 
 _SECRET_KEYS = (
     r"[a-z0-9_-]*(?:token|secret|password|api[_-]?key)|(?:proxy-)?authorization|(?:set-)?cookies?|x-oai-is|"
@@ -47,6 +48,7 @@ _URL_HINTS = (b"ws:", b"wss:", b"oaiusercontent", b"windows.net", b"webpubsub", 
 
 _SECRET_NAME = re.compile(_SECRET_KEYS, re.IGNORECASE)
 _PATCH_DEPTH = 16
+_UPDATE_DEPTH = 16
 
 REDACTED = b"redacted"
 _TOPIC = b" turn_topic_id="
@@ -82,9 +84,12 @@ def redact_event(data: bytes) -> bytes:
         payload = mapping(loads(clean))
     except ValueError:
         return redact(data, tokens=True)
-    if payload.get("type") != "input_message" and not {"message", "v"} & payload.keys():
+    if payload.get("type") in UPDATES:
+        cleaned = _clean_around_messages(payload)
+    elif payload.get("type") != "input_message" and not {"message", "v"} & payload.keys():
         return redact(data, tokens=True)
-    cleaned = _clean_delta(payload) if "v" in payload else _clean_envelope(payload)
+    else:
+        cleaned = _clean_delta(payload) if "v" in payload else _clean_envelope(payload)
     # ASCII, so that half an emoji stays the half it is.
     return clean if cleaned == payload else json.dumps(cleaned).encode()
 
@@ -102,6 +107,16 @@ def _clean_envelope(payload: Any) -> Any:
         if isinstance(message, dict) and "metadata" in message:
             cleaned = {**cleaned, key: {**message, "metadata": _clean(message["metadata"])}}
     return cleaned or payload
+
+
+def _clean_around_messages(value: Any, depth: int = 0) -> Any:
+    """Everything cleaned but the content of the messages that stand somewhere in it."""
+    if depth < _UPDATE_DEPTH and isinstance(value, dict):
+        written = "content" if {"author", "content"} <= value.keys() else None
+        return {key: part if key == written else _clean_around_messages(part, depth + 1) for key, part in value.items()}
+    if depth < _UPDATE_DEPTH and isinstance(value, list):
+        return [_clean_around_messages(part, depth + 1) for part in value]
+    return _clean(value)
 
 
 def _clean_delta(delta: dict[str, Any], base: str = "", depth: int = 0) -> dict[str, Any]:

@@ -10,6 +10,7 @@ RECOGNISED = frozenset(
         "resume_conversation_token", "input_message", "message_marker", "title_generation", "message_stream_complete",
         "conversation_detail_metadata", "server_ste_metadata", "moderation", "safety_review_update", "url_moderation",
         "conversation_async_status", "stream_handoff", "streaming_parent_patch", "perf_stats", "toast", "error", "done",
+        "conversation-turn-complete", "conversation-turn-handoff-control",
     }
 )  # fmt: skip
 """Types of typed events that are understood or known to carry nothing for the tables."""

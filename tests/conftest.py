@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def wait_for_rows(
 def capture(
     folder: Path,
     *,
-    respond: Callable[[loopback.Request], loopback.Answer] | None = None,
+    respond: loopback.Respond | None = None,
     scripts: Sequence[Path | str] = (),
     options: dict[str, object] | None = None,
     args: Sequence[str] = (),

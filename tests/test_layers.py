@@ -32,7 +32,8 @@ def test_only_the_adaptor_knows_mitmproxy_and_nobody_knows_analysis(path: object
 
 
 def test_the_proxy_side_imports_nothing_of_the_decoding_side() -> None:
-    proxy_side = {f"addon.{name}" for name in ("archive", "endpoints", "errors", "journal", "recorder_process", "tap")}
+    names = ("archive", "endpoints", "errors", "journal", "recorder_process", "socket_tap", "tap")
+    proxy_side = {f"addon.{name}" for name in names}
     assert {name for name in imported("addon/adaptor.py") if name.startswith("addon")} == proxy_side
     for name in proxy_side:
         inner = {known for known in imported(name.replace(".", "/") + ".py") if known.startswith("addon")}

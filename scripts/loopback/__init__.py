@@ -12,6 +12,7 @@ of the product imports it. What is where:
     http1       its side of an HTTP/1.1 connection
     http2       its side of an HTTP/2 connection
     authority   the certificates it shows
+    sockets     Socket, Peer and open_socket(): WebSockets, both ends
     proxy       Proxy: mitmdump as a process
     client      Client and Received, fetch(), send_turn()
     turn        the request that sends a prompt, and the SECRETS in it
@@ -26,6 +27,7 @@ from scripts.loopback.codings import by_event, encode, encode_chunks, every, rag
 from scripts.loopback.exchange import EVENT_STREAM, Answer, End, Header, Request, Respond, answer
 from scripts.loopback.proxy import Proxy, Upstream
 from scripts.loopback.service import Service
+from scripts.loopback.sockets import Peer, Socket, Text, open_socket
 from scripts.loopback.turn import BROWSER, SECRETS, TURN_URL, Turn, turn_headers, turn_request
 
 __all__ = [
@@ -40,11 +42,14 @@ __all__ = [
     "Client",
     "End",
     "Header",
+    "Peer",
     "Proxy",
     "Received",
     "Request",
     "Respond",
     "Service",
+    "Socket",
+    "Text",
     "Turn",
     "Upstream",
     "answer",
@@ -53,6 +58,7 @@ __all__ = [
     "encode_chunks",
     "every",
     "fetch",
+    "open_socket",
     "ragged",
     "send_turn",
     "turn_headers",

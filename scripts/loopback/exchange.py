@@ -5,13 +5,16 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from scripts.loopback.codings import content_encoding, encode_chunks
 
+if TYPE_CHECKING:
+    from scripts.loopback.sockets import Socket
+
 type Header = tuple[str, str]
 type End = Literal["clean", "reset", "cut", "hang"]
-type Respond = Callable[[Request], Answer]
+type Respond = Callable[[Request], Answer | Socket]
 
 EVENT_STREAM: tuple[Header, ...] = (
     ("content-type", "text/event-stream; charset=utf-8"),

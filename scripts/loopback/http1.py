@@ -9,10 +9,11 @@ from collections.abc import Awaitable
 import h11
 
 from scripts.loopback.exchange import LARGEST_REQUEST, READ_SIZE, Answer, Request, Respond, paced
+from scripts.loopback.sockets import Socket, accept
 
 
 class Http1:
-    """One HTTP/1.1 connection: a request, its answer, the next request."""
+    """One HTTP/1.1 connection: a request, its answer, the next request; or a WebSocket from some request on."""
 
     def __init__(self, respond: Respond, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._respond = respond
@@ -23,7 +24,11 @@ class Http1:
 
     async def serve(self) -> None:
         while request := await self._request():
-            await self._while_connected(self._send(self._respond(request)))
+            answer = self._respond(request)
+            if isinstance(answer, Socket):
+                await self._upgrade(request, answer)
+                return
+            await self._while_connected(self._send(answer))
             if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
                 return
             self._h11.start_next_cycle()
@@ -49,6 +54,11 @@ class Http1:
                     return Request(host, method, path, headers, bytes(body), "HTTP/1.1")
                 case _:
                     return None
+
+    async def _upgrade(self, request: Request, socket: Socket) -> None:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
+        early, _ = self._h11.trailing_data
+        await accept(socket, headers, request.path, early, (self._reader, self._writer))
 
     async def _while_connected(self, sending: Awaitable[None]) -> None:
         """Send until that is done or the client has left."""

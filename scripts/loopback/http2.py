@@ -71,7 +71,9 @@ class Http2:
             host, pseudo[":method"], pseudo[":path"], tuple(head["headers"]), bytes(self._bodies.pop(stream)), "HTTP/2"
         )
         try:
-            await self._send(stream, self._respond(request))
+            answer = self._respond(request)
+            # A WebSocket is an upgrade of HTTP/1.1; nobody here speaks RFC 8441.
+            await self._send(stream, answer if isinstance(answer, Answer) else Answer(501))
         except OSError:
             pass  # the client has left
         except Exception:

@@ -16,6 +16,7 @@ from scripts.loopback.authority import Authority
 from scripts.loopback.exchange import Answer, Request, Respond
 from scripts.loopback.http1 import Http1
 from scripts.loopback.http2 import Http2
+from scripts.loopback.sockets import Socket
 
 
 class Service:
@@ -51,7 +52,7 @@ class Service:
         self._thread.join()
         self._folder.cleanup()
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer | Socket:
         """What `respond` says; a respond that fails is logged and answered with 500."""
         self.requests.append(request)
         try:

@@ -8,6 +8,7 @@ bytes. Shapes are those of recorded traffic of 2024 to 2026; nothing in them bel
     scene       Scene and Image, what a scene tells; Exchange, what it is asked for; asked(), the same from a request
     answers     answers in words: plain_answer(), reasoning_answer(), search_answer()
     images      answers that are images: image_answer(), dalle_answer()
+    sockets     answers and updates over a WebSocket: socket_answer(), handoff(), image_updates(), and those of 2024
     examples    SCENES: each of them by name, in any length; prose()
     script      the writer with which they are written: Script
     wire        what becomes of a message and its changes in v1 and v0
@@ -22,12 +23,34 @@ from scripts.scenes.images import IMAGE_BYTES, IMAGE_TOOL, dalle_answer, image_a
 from scripts.scenes.pages import Page, challenge_page, error_403
 from scripts.scenes.scene import Encoding, Exchange, Image, Json, Scene, asked
 from scripts.scenes.script import EPOCH, words_of
+from scripts.scenes.sockets import (
+    SOCKET_2024_SECRET,
+    SOCKET_2024_URL,
+    SOCKET_SECRET,
+    SOCKET_URL,
+    handoff,
+    handoff_2024,
+    heartbeat,
+    image_updates,
+    socket_answer,
+    socket_answer_2024,
+    subscribe,
+    subscribed,
+    title_update,
+    topic_items,
+    topic_of,
+    turn_complete,
+)
 
 __all__ = [
     "EPOCH",
     "IMAGE_BYTES",
     "IMAGE_TOOL",
     "SCENES",
+    "SOCKET_2024_SECRET",
+    "SOCKET_2024_URL",
+    "SOCKET_SECRET",
+    "SOCKET_URL",
     "SOURCES",
     "THOUGHTS",
     "Encoding",
@@ -40,10 +63,22 @@ __all__ = [
     "challenge_page",
     "dalle_answer",
     "error_403",
+    "handoff",
+    "handoff_2024",
+    "heartbeat",
     "image_answer",
+    "image_updates",
     "plain_answer",
     "prose",
     "reasoning_answer",
     "search_answer",
+    "socket_answer",
+    "socket_answer_2024",
+    "subscribe",
+    "subscribed",
+    "title_update",
+    "topic_items",
+    "topic_of",
+    "turn_complete",
     "words_of",
 ]

@@ -34,7 +34,7 @@ def image_answer(
 
     pointers = [f"sediment://file_{uuid.UUID(script.id(f'file {n}')).hex}" for n in range(previews + 1)]
     gen_id = script.id("generation")
-    part = _generated(pointers[0], gen_id, width, height)
+    part = generated(pointers[0], gen_id, width, height)
     tool = script.message(
         "image",
         f"tool {IMAGE_TOOL}",
@@ -53,7 +53,8 @@ def image_answer(
     return script.close(script.final("answer", text), tool="ImageGenToolTemporal", images=(image,))
 
 
-def _generated(pointer: str, gen_id: str, width: int, height: int) -> Json:
+def generated(pointer: str, gen_id: str, width: int, height: int) -> Json:
+    """The part of a message that is a generated image."""
     shape = "square" if width == height else "landscape" if width > height else "portrait"
     return {
         "content_type": "image_asset_pointer",

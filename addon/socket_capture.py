@@ -1,0 +1,281 @@
+"""A WebSocket, message by message: the topics on it, each to a capture of its own, and the updates beside them.
+
+The journal holds a socket in bursts; between two of them its state is held here. What is unfinished when a burst ends
+is stored as far as it has come and can be made again from that, so the state may be dropped at any time: when there
+is too much of it, and when the recorder is started again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from addon import pubsub
+from addon.capture import Capture, Summary
+from addon.exchange import Closing, Opening
+from addon.legs import FindLegs, Leg
+from addon.payload import dumps
+from addon.pubsub import Item, Piece, Subscription, Update
+from addon.records import Record
+from addon.socket_tap import BINARY, CUT, FROM_CLIENT
+from addon.topics import Topic, begins_in_mid_stream
+from addon.updates import conversation_of
+
+MAX_SOCKETS = 200
+MAX_TOPICS = 64
+"""Topics of one socket whose state is held; a page looks at one or two."""
+
+MAX_HELD = 256 * 1024 * 1024
+"""Bytes of their streams beyond which the least recently used are dropped."""
+
+MAX_REMEMBERED = 10_000
+"""Subscriptions of one socket, and places of its updates, that are remembered."""
+
+MAX_UPDATE_STREAMS = 100
+"""Conversations of one burst whose updates are streams of their own."""
+
+UPDATES = "updates"
+"""`streams.name` of what comes beside the topics of turns."""
+
+
+@dataclass(slots=True)
+class Socket:
+    """What is held of one socket from burst to burst."""
+
+    topics: OrderedDict[str, Topic] = field(default_factory=OrderedDict)
+    offsets: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    updates_seen: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
+    at: int = 0
+
+
+class Sockets:
+    """All sockets of one recorder, the least recently used dropped first; `finished` are captures to be reported."""
+
+    def __init__(self) -> None:
+        self.finished: list[Capture] = []
+        self._sockets: OrderedDict[str, Socket] = OrderedDict()
+
+    def of(self, flow_id: str) -> Socket:
+        """The state of a socket, begun when it is new."""
+        socket = self._sockets.setdefault(flow_id, Socket())
+        self._sockets.move_to_end(flow_id)
+        return socket
+
+    def surplus(self) -> list[Record]:
+        """What must be stored of the sockets that are dropped because there are too many."""
+        records: list[Record] = []
+        while len(self._sockets) > MAX_SOCKETS:
+            _, socket = self._sockets.popitem(last=False)
+            for topic in socket.topics.values():
+                records += topic.give_up(socket.at) + topic.checkpoint()
+        return records
+
+    def drop(self, flow_id: str) -> None:
+        """A socket has come to its end."""
+        self._sockets.pop(flow_id, None)
+
+    def close(self, closing: Closing) -> list[Record]:
+        """Nothing more comes on any of them."""
+        records: list[Record] = []
+        for socket in self._sockets.values():
+            for topic in socket.topics.values():
+                records += topic.close(closing, socket.at)
+        self._sockets.clear()
+        return records
+
+    def topics(self, name: str) -> Iterator[Topic]:
+        """The topics of this name on all sockets."""
+        for socket in self._sockets.values():
+            if name in socket.topics:
+                yield socket.topics[name]
+
+    def take_finished(self) -> list[Capture]:
+        """The answers that have come to their end since this was last asked."""
+        finished, self.finished = self.finished, []
+        return finished
+
+
+class SocketCapture:
+    """One burst of a socket. A chunk is one message, with the byte of `socket_tap` before it."""
+
+    skipped = False
+    message_count = 0
+
+    def __init__(self, opening: Opening, sockets: Sockets, legs: FindLegs) -> None:
+        self.opening = opening
+        self._sockets = sockets
+        self._socket = sockets.of(opening.stream_id)
+        self._find_legs = legs
+        self._updates: dict[str | None, Capture] = {}
+        self._touched: set[str] = set()
+
+    @property
+    def changed(self) -> bool:
+        """Whether `snapshot` has something that readers have not seen."""
+        return any(capture.changed for capture in self._captures())
+
+    def begin(self) -> list[Record]:
+        """Nothing: what comes on a socket has rows, the socket has none."""
+        return []
+
+    def feed(self, chunk: bytes, at: int) -> list[Record]:
+        """One message, that came at `at`; what must be written because of it."""
+        flags, content = chunk[0], chunk[1:]
+        self._socket.at = at
+        if flags & CUT:
+            items: list[Item] = [pubsub.cut(content)]
+        elif flags & BINARY:
+            items = [pubsub.binary(content)] if not flags & FROM_CLIENT else []
+        else:
+            items = pubsub.sent(content) if flags & FROM_CLIENT else pubsub.received(content)
+        records = [record for item in items for record in self._item(item, at)]
+        for topic in self._socket.topics.values():
+            records += topic.expire(at)
+        return records + self._settle() + self._surplus()
+
+    def snapshot(self) -> list[Record]:
+        """Everything that grew since the last time, as readers should see it."""
+        changed = [capture for capture in self._captures() if capture.changed]
+        return [record for capture in changed for record in capture.snapshot()]
+
+    def close(self, closing: Closing, at: int) -> list[Record]:
+        """The end of the burst, or of the socket."""
+        records: list[Record] = []
+        for capture in self._updates.values():
+            records += capture.close(replace(closing, reason="end"), at)
+        if closing.lost_bytes:
+            for name in self._touched & self._socket.topics.keys():
+                records += self._socket.topics[name].miss(at)
+        if closing.reason == "pause":
+            for name, topic in list(self._socket.topics.items()):
+                done = topic.settled or topic.turn_complete
+                records += self._drop(name) if done else topic.checkpoint()
+            return records
+        for topic in self._socket.topics.values():
+            records += topic.close(closing, at)
+            if not topic.reported:
+                self._sockets.finished.append(topic.capture)
+        self._sockets.drop(self.opening.stream_id)
+        return records
+
+    def summary(self) -> Summary | None:
+        """Nothing to tell: the answers on it are reported when they end."""
+        return None
+
+    def leg(self) -> Leg | None:
+        """None: the topics on it are legs, each of its own turn."""
+        return None
+
+    # -- items -----------------------------------------------------------------------------------------------------
+
+    def _item(self, item: Item, at: int) -> list[Record]:
+        match item:
+            case Subscription():
+                _remember(self._socket.offsets, item.topic, item.offset)
+                return []
+            case Update():
+                return self._update(item, at)
+            case Piece():
+                topic, records = self._topic(item, at)
+                return records + topic.feed(item, at)
+
+    def _update(self, update: Update, at: int) -> list[Record]:
+        if update.topic is not None and update.offset is not None:
+            place = (update.topic, update.offset)
+            if place in self._socket.updates_seen:
+                return []
+            _remember(self._socket.updates_seen, place, None)
+        conversation_id = conversation_of(update.payload)
+        if update.payload.get("type") == "conversation-turn-complete":
+            for topic in self._socket.topics.values():
+                topic.turn_complete = topic.turn_complete or topic.capture.conversation_id == conversation_id
+        records: list[Record] = []
+        if conversation_id is not None and len(self._updates) >= MAX_UPDATE_STREAMS:
+            conversation_id = None
+        capture = self._updates.get(conversation_id)
+        if capture is None:
+            # Named by when the burst began, which is the same whenever it is read.
+            name = f"{conversation_id or 'updates'}:{self.opening.started_at}"
+            capture = self._updates[conversation_id] = Capture(self._opening(name, UPDATES, at), b"")
+            records += capture.begin()
+        return records + capture.feed(f"data: {dumps(update.payload)}\n\n".encode(), at)
+
+    def _captures(self) -> Iterator[Capture]:
+        """Those that something has come for in this burst."""
+        yield from self._updates.values()
+        for name in self._touched & self._socket.topics.keys():
+            yield self._socket.topics[name].capture
+
+    def _topic(self, piece: Piece, at: int) -> tuple[Topic, list[Record]]:
+        """The topic of a piece, as it stands, made again where it is not held."""
+        socket, name = self._socket, piece.topic
+        self._touched.add(name)
+        if name in socket.topics:
+            socket.topics.move_to_end(name)
+            return socket.topics[name], []
+        opening = self._opening(name, name, at)
+        stored = self._find_legs("name", name, replace(opening, stream_id=self.opening.stream_id))
+        own = next((leg for leg in stored if leg.stream_id == opening.stream_id), None)
+        if own is not None:
+            opening = replace(opening, started_at=own.started_at)
+        topic = Topic(opening)
+        records = [] if own else topic.capture.begin()
+        if own is not None:
+            topic.restore(own)
+        elif begins_in_mid_stream(piece):
+            records += self._go_on_from_another(topic, piece, stored, at)
+        socket.topics[name] = topic
+        return topic, records
+
+    def _go_on_from_another(self, topic: Topic, piece: Piece, stored: list[Leg], at: int) -> list[Record]:
+        """The page goes on here with what it had begun on another socket."""
+        held = [other for other in self._sockets.topics(piece.topic) if other.knows(piece)]
+        legs = [*stored, *(leg for other in held if (leg := other.capture.leg()) is not None)]
+        with_body = [leg for leg in legs if leg.body]
+        return topic.go_on_from(with_body[-1], at) if with_body else topic.miss(at)
+
+    def _opening(self, identity: str, name: str, at: int) -> Opening:
+        offset = self._socket.offsets.get(name)
+        return replace(
+            self.opening,
+            stream_id=f"{self.opening.stream_id}:{identity}",
+            kind="topic",
+            streamed=True,
+            name=name,
+            parameters={"offset": offset} if offset is not None else {},
+            started_at=at,
+            content_encoding="",
+        )
+
+    # -- what is held ----------------------------------------------------------------------------------------------
+
+    def _settle(self) -> list[Record]:
+        """The answers that have come to their end with this message."""
+        records: list[Record] = []
+        for name in self._touched & self._socket.topics.keys():
+            topic = self._socket.topics[name]
+            if topic.settled and not topic.reported:
+                topic.reported = True
+                records += topic.checkpoint()
+                self._sockets.finished.append(topic.capture)
+        return records
+
+    def _surplus(self) -> list[Record]:
+        records: list[Record] = []
+        topics = self._socket.topics
+        while len(topics) > MAX_TOPICS or (len(topics) > 1 and sum(topic.size for topic in topics.values()) > MAX_HELD):
+            records += self._drop(next(iter(topics)))
+        return records + self._sockets.surplus()
+
+    def _drop(self, name: str) -> list[Record]:
+        """Hold a topic no longer; it is stored as it stands."""
+        topic = self._socket.topics.pop(name)
+        self._touched.discard(name)
+        if topic.settled or topic.turn_complete:
+            return topic.close(Closing("end"), self._socket.at)
+        return topic.give_up(self._socket.at) + topic.checkpoint()
+
+
+def _remember[K, V](memory: OrderedDict[K, V], key: K, value: V) -> None:
+    memory[key] = value
+    if len(memory) > MAX_REMEMBERED:
+        memory.popitem(last=False)
