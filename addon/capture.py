@@ -7,12 +7,13 @@ nothing of sockets, files or databases; its clock is the time each chunk carries
 from dataclasses import dataclass, replace
 
 from addon.content_coding import ContentDecoder
+from addon.continuation import Continuation
 from addon.conversation import ConversationDecoder
 from addon.ending import ending
 from addon.errors import StreamError
 from addon.evidence import Evidence, compress
 from addon.exchange import Closing, Opening
-from addon.legs import Leg
+from addon.legs import FindLegs, Leg, no_legs
 from addon.message_states import Exchange
 from addon.payload import dumps, loads
 from addon.records import Record, Stream, StreamBody
@@ -47,11 +48,11 @@ class Summary:
 class Capture:
     """Feed it what arrives, write what it returns. A `StreamError` inside ends the decoding, never the capture."""
 
-    def __init__(self, opening: Opening, request: bytes) -> None:
+    def __init__(self, opening: Opening, request: bytes, legs: FindLegs = no_legs) -> None:
         self.opening = opening
         self._request = SendRequest(opening, request)
         self.skipped = self._request.temporary and not opening.keep_temporary
-        self._exchange = Exchange(
+        exchange = Exchange(
             stream_id=opening.stream_id,
             source=opening.source,
             conversation_id=self._request.conversation_id,
@@ -59,7 +60,7 @@ class Capture:
             requested_model=self._request.model,
             timed=opening.timed,
         )
-        self._decoder = ConversationDecoder(self._exchange)
+        self._way = Continuation(exchange, self._request.offset or 0, self._earlier(legs))
         self._parser = EventStreamParser()
         self._content: ContentDecoder | None = None
         self._evidence = Evidence()
@@ -89,7 +90,7 @@ class Capture:
     @property
     def message_count(self) -> int:
         """How many messages the answer has shown."""
-        return len(self._decoder.messages)
+        return self._way.message_count
 
     def begin(self) -> list[Record]:
         """The records of the request."""
@@ -146,7 +147,7 @@ class Capture:
         records += self._with_prompts(self._decoder.snapshot(live=False))
         if self._prompts_due:
             records += self._request.prompts(self._decoder.conversation_id)
-        state, error = ending(self.opening, closing, self._decoder, self._failure)
+        state, error = ending(self.opening, closing, self._way, self._failure)
         self._closed_as = (state, error, at)
         records.insert(0, self._stream())
         if self.opening.keep_raw:
@@ -161,7 +162,7 @@ class Capture:
             return []
         records = self._with_prompts(self._decoder.snapshot(live=closing is None))
         if closing is not None:
-            state, error = ending(self.opening, closing, self._decoder, self._failure)
+            state, error = ending(self.opening, closing, self._way, self._failure)
             self._closed_as = (state, error, at)
         records.insert(0, self._stream())
         if self.opening.keep_raw:
@@ -180,7 +181,7 @@ class Capture:
             model=answer.model_slug if answer else None,
             seconds=(at - self.opening.started_at) / 1e6,
             characters=len(answer.text or "") if answer else 0,
-            unrecognised=self._decoder.unrecognised_count,
+            unrecognised=self._way.unrecognised_count,
             error=error,
         )
 
@@ -221,6 +222,8 @@ class Capture:
 
     def _event(self, event: Event, at: int) -> list[Record]:
         self._first_event_at = self._first_event_at or at
+        if self._way.repeats(event):
+            return []
         return self._with_prompts(self._decoder.apply(event, at))
 
     def _unterminated(self, event: Event, at: int, records: list[Record]) -> None:
@@ -239,7 +242,21 @@ class Capture:
             answer = {"content_type": self.opening.content_type, "body_bytes": self._body_bytes}
         records += self._with_prompts(self._decoder.apply_document(answer, at))
 
+    @property
+    def _decoder(self) -> ConversationDecoder:
+        return self._way.decoder
+
     # -- the request and the stream --------------------------------------------------------------------------------
+
+    def _earlier(self, find: FindLegs) -> list[Leg]:
+        """The legs that a resume may go on from. WebSocket topics count otherwise, so they are none."""
+        conversation_id = self._request.conversation_id
+        if self._request.offset is None or conversation_id is None or self.skipped:
+            return []
+        legs = find("conversation_id", conversation_id, self.opening)
+        legs = [leg for leg in legs if leg.kind in ("turn", "resume")]
+        # What is no event stream says nothing that could go on.
+        return legs if self.opening.streamed else [replace(leg, body=None) for leg in legs]
 
     def _with_prompts(self, records: list[Record]) -> list[Record]:
         """Ahead of these records the person's messages, once their conversation has a name (a new one gets it late)."""
@@ -249,7 +266,9 @@ class Capture:
         return self._request.prompts(self._decoder.conversation_id) + records
 
     def _stream(self) -> Stream:
-        opening, decoder = self.opening, self._decoder
+        opening, decoder, known = self.opening, self._decoder, self._way.inherited
+        # The first token of an earlier leg is that one's.
+        token_at = decoder.messages.first_token_at or 0
         state, error, ended_at = self._closed_as or ("streaming", None, None)
         return Stream(
             id=opening.stream_id,
@@ -266,18 +285,21 @@ class Capture:
             content_type=opening.content_type,
             content_encoding=opening.content_encoding or None,
             conversation_id=decoder.conversation_id,
-            request_message_id=self._exchange.request_message_id,
-            turn_exchange_id=decoder.turn.exchange_id or decoder.messages.turn_exchange_id,
-            requested_model=self._exchange.requested_model,
-            action=self._request.action,
+            resume_offset=self._request.offset,
+            request_message_id=self._request.message_id
+            or decoder.turn.request_message_id
+            or known("request_message_id"),
+            turn_exchange_id=decoder.turn_exchange_id or known("turn_exchange_id"),
+            requested_model=decoder.exchange.requested_model,
+            action=self._request.action or known("action"),
             encoding=decoder.encoding,
             state=state,
             error=error,
             first_event_at=self._first_event_at if opening.timed else None,
-            first_token_at=decoder.messages.first_token_at if opening.timed else None,
+            first_token_at=token_at if opening.timed and token_at >= opening.started_at else None,
             ended_at=ended_at,
-            event_count=decoder.event_count,
-            unrecognised_count=decoder.unrecognised_count,
+            event_count=self._way.event_count,
+            unrecognised_count=self._way.unrecognised_count,
             wire_bytes=self._wire_bytes,
             body_bytes=self._body_bytes,
         )

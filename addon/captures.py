@@ -63,4 +63,4 @@ def capture_of(opening: Opening, request: bytes, around: Surroundings) -> Captur
             return DocumentCapture(opening, request, around.unchanged)
         case "socket":
             return SocketCapture(opening, around.sockets, around.legs)
-    return Capture(opening, request)
+    return Capture(opening, request, around.legs)

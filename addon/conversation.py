@@ -15,35 +15,32 @@ from addon.message_states import Exchange, MessageState, MessageStates
 from addon.payload import dumps, loads, mapping, scalars, string
 from addon.records import Conversation, Message, Record, TypedEvent
 from addon.sse import Event
-from addon.typed_events import RECOGNISED, Turn, TypedEvents
+from addon.typed_events import PINGS, RECOGNISED, Turn, TypedEvents
 from addon.updates import UPDATES, updates_in
 
 MISSING = "missing_item"
 """The type of the event by which whoever feeds the stream says that something of it never came."""
 
-_PINGS = frozenset({"ping", "heartbeat"})
-
-
-def counts(event: Event) -> bool:
-    """Whether an event counts towards the service's resume `offset`: all but pings, empty ones and `[DONE]`."""
-    return event.type not in _PINGS and event.data.strip() not in (b"", b"[DONE]")
-
 
 class ConversationDecoder:
     """Reads the events of one stream. Times are microseconds.
 
-    `event_count` counts as the service's resume `offset` does (`counts`).
+    With an `offset` it begins in mid-stream, where the events before are not known: what edits them is counted as
+    `missed` and changes nothing.
+
+    `event_count` counts as the service's resume `offset` does (`typed_events.counts`).
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, offset: int = 0) -> None:
         self.exchange = exchange
         self.messages = MessageStates(exchange)
         self.conversation_id = exchange.conversation_id
         self.turn = Turn()
         self.encoding: str | None = None
-        self.event_count = 0
+        self.event_count = offset
+        self.missed = 0
         self.done = False
-        self._delta = DeltaDecoder()
+        self._delta = DeltaDecoder(whole=not offset)
         self._undecodable = False
         self._channels: dict[int | float, MessageState] = {}
         self._unread = UnreadFrames()
@@ -56,7 +53,7 @@ class ConversationDecoder:
         """Read one event that arrived at `at`; the records that must be written whatever comes next."""
         self._at = max(self._at + 1, at)
         data = event.data.strip()
-        if not data or event.type in _PINGS:
+        if not data or event.type in PINGS:
             return []
         if data == b"[DONE]":
             self._read_unread()
@@ -67,7 +64,7 @@ class ConversationDecoder:
         if not self._leave_unread(event.data, position):
             self._read_unread()
             if event.type == "delta_encoding":
-                self._delta_encoding(event.data, position)
+                self._delta_encoding(event, position)
             else:
                 self._payload(event, position)
         return self._taken()
@@ -76,6 +73,11 @@ class ConversationDecoder:
     def unrecognised_count(self) -> int:
         """How many events were not understood."""
         return self._typed_events.unrecognised_count
+
+    @property
+    def turn_exchange_id(self) -> str | None:
+        """The turn that the events belong to, as far as they say so."""
+        return self.turn.exchange_id or self.messages.turn_exchange_id
 
     @property
     def changed(self) -> bool:
@@ -88,6 +90,12 @@ class ConversationDecoder:
         self._delta.settle()
         self._out += self.messages.pending(self.conversation_id, live=live)
         return self._taken()
+
+    def resume(self) -> None:
+        """What was read so far another exchange has brought and stored; it ended as it did, and this one goes on."""
+        self.snapshot()
+        self.messages.resume()
+        self.turn.resume()
 
     def apply_document(self, answer: Any, at: int) -> list[Record]:
         """Read the JSON that came instead of events: an error, or a hand-off to a WebSocket (2024)."""
@@ -124,18 +132,21 @@ class ConversationDecoder:
 
     def _unparsable(self, event: Event, position: int) -> None:
         state = self._channel_state(self._delta.channel) if event.type == "delta" else None
-        if state is not None:
-            # What this operation said is missing from the text.
+        if state is not None and event.terminated:
+            # What this operation said is missing from the text. Of one that was torn off the rest never came.
             state.damaged, state.changed, state.only_grew, state.at = True, True, False, self._at
         kind = "unparsable" if event.terminated else "incomplete"
         text = scalars(event.data.decode("utf-8", "replace"))
         self._typed(kind, text, position, recognised=False, message_id=state.id if state else None)
 
-    def _delta_encoding(self, data: bytes, position: int) -> None:
+    def _delta_encoding(self, event: Event, position: int) -> None:
+        version = event.data.strip().strip(b'"').decode("utf-8", "replace")
+        if version != "v1" and not event.terminated:
+            self._unparsable(event, position)
+            return
         self._delta.settle()
         self._delta = DeltaDecoder()
         self._channels.clear()
-        version = data.strip().strip(b'"').decode("utf-8", "replace")
         self._undecodable = version != "v1"
         self.encoding = version[:20]
         if self._undecodable:
@@ -147,6 +158,9 @@ class ConversationDecoder:
             self._typed_events.unrecognised_count += 1
             return
         self.encoding = self.encoding or "v1"
+        if not self._delta.whole and self._delta.misses(delta):
+            self.missed += 1
+            return
         verb, pointer = delta.get("o", self._delta.verb), delta.get("p", self._delta.pointer)
         state = self._channel_state(delta.get("c", self._delta.channel))
         before = None
@@ -242,6 +256,8 @@ class ConversationDecoder:
                 state.damaged, state.changed, state.only_grew, state.at = True, True, False, self._at
 
     def _input_message(self, message: dict[str, Any]) -> None:
+        if mapping(message.get("author")).get("role") == "user":
+            self.turn.request_message_id = string(message.get("id")) or self.turn.request_message_id
         # The echo of a message that also came as an envelope says nothing new.
         if self.messages.get(string(message.get("id"))) is None:
             state = self.messages.show(message, self.conversation_id)

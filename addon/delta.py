@@ -46,13 +46,17 @@ class DeltaDecoder:
 
     A wrong operation changes nothing and is returned as an error line; the operations beside it in the same patch
     still apply, since the text they carry would otherwise be lost.
+
+    One that is not `whole` begins in mid-stream: it knows neither the documents nor what a left out channel, pointer
+    or verb repeats, and must be asked about each operation first whether it `misses` what it edits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = True) -> None:
+        self.whole = whole
         # Untrusted until checked: the wire may set them to anything.
-        self.channel: Any = 0
-        self.verb: Any = "add"
-        self.pointer: Any = ""
+        self.channel: Any = 0 if whole else None
+        self.verb: Any = "add" if whole else None
+        self.pointer: Any = "" if whole else None
         self._documents: dict[int | float, Any] = {}
         # Strings that are being appended to: (id of the container, key) -> container, key, string so far.
         self._growing: dict[tuple[int, Any], tuple[Any, Any, StringIO]] = {}
@@ -80,6 +84,15 @@ class DeltaDecoder:
         else:
             self._try(_split(pointer), verb, value, errors)
         return errors
+
+    def misses(self, delta: Mapping[str, Any]) -> bool:
+        """Whether an operation edits what was said before this decoder began; then it is not to be applied."""
+        channel, pointer, verb = delta.get("c", self.channel), delta.get("p", self.pointer), delta.get("o", self.verb)
+        known = type(channel) in (int, float) and type(pointer) is str and _is_verb(verb)
+        if known and (channel in self._documents or (pointer == "" and verb in ("add", "replace"))):
+            return False
+        self.channel, self.pointer, self.verb, self._tail = channel, pointer, verb, None
+        return True
 
     def document(self, channel: Any) -> Any:
         """The document of a channel, None when nothing has been said about it.

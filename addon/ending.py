@@ -1,6 +1,6 @@
 """How a captured exchange ended: its state, and one line for a person where it did not go well."""
 
-from addon.conversation import ConversationDecoder
+from addon.continuation import Continuation
 from addon.exchange import Closing, Opening
 from addon.records import Stream
 
@@ -13,22 +13,24 @@ _CUT = {
 }
 
 
-def ending(
-    opening: Opening, closing: Closing, decoder: ConversationDecoder, failure: str | None
-) -> tuple[str, str | None]:
+def ending(opening: Opening, closing: Closing, way: Continuation, failure: str | None) -> tuple[str, str | None]:
     """`streams.state` and `streams.error`; `failure` says why the body could not be decoded to its end."""
-    status, turn = opening.status_code or 200, decoder.turn
+    status, decoder, turn = opening.status_code or 200, way.decoder, way.decoder.turn
+    # What an earlier leg knows of the answer is not the end of one that breaks off before.
+    answered = decoder.messages.answered and not way.behind
     if status >= 400:
         return "error", f"HTTP {status} {opening.content_type or ''}".rstrip()
     if closing.failure or failure or turn.error:
         return "error", closing.failure or failure or turn.error
-    if turn.handed_off and not decoder.messages.answered:
+    if decoder.missed:
+        return "error", "the earlier part of this answer is not stored"
+    if turn.handed_off and not answered:
         return "handed_off", None
     if not opening.streamed:
         return "error", f"answered by {opening.content_type or 'nothing'} instead of an event stream"
-    if decoder.done or turn.complete or decoder.messages.answered:
+    if decoder.done or turn.complete or answered:
         return "complete", None
-    if closing.reason == "end" and decoder.encoding is None and decoder.event_count:
+    if closing.reason == "end" and decoder.encoding is None and way.event_count:
         return "complete", None  # an event stream, but not of an answer
     detail = "".join(character for character in closing.detail[:200] if character.isprintable())
     return "interrupted", _CUT.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")

@@ -93,7 +93,7 @@ def classify(method: str, host: str, path: str, content_type: str, status_code: 
         return None
     streamed = content_type.partition(";")[0].strip().lower() == "text/event-stream"
     if _RESUME.fullmatch(path):
-        return Endpoint("resume", streamed)
+        return Endpoint("resume", streamed, parameters=_asked(query))
     if _SEND.fullmatch(path) and method == "POST":
         # Also when it is answered by an error, a challenge page or a hand-off in JSON.
         return Endpoint("turn", streamed)
@@ -106,9 +106,11 @@ def _document(method: str, path: str, query: str) -> Endpoint | None:
     for verb, pattern, kind, name in _DOCUMENTS:
         found = pattern.fullmatch(path) if verb == method else None
         if found:
-            # The last of several values counts, as it does for the service's own client.
-            asked = {key: value for key, value in parse_qsl(query) if key in _PARAMETERS}
-            return Endpoint(
-                kind, False, name, asked | {key: unquote(value) for key, value in found.groupdict().items()}
-            )
+            named = {key: unquote(value) for key, value in found.groupdict().items()}
+            return Endpoint(kind, False, name, _asked(query) | named)
     return None
+
+
+def _asked(query: str) -> dict[str, str]:
+    # The last of several values counts, as it does for the service's own client.
+    return {key: value for key, value in parse_qsl(query) if key in _PARAMETERS}

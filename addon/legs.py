@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from addon.conversation import ConversationDecoder, counts
+from addon.conversation import ConversationDecoder
 from addon.errors import StreamError
 from addon.evidence import pieces
 from addon.exchange import Opening
 from addon.sse import Event, EventStreamParser
+from addon.typed_events import counts
 
 type LegKey = Literal["conversation_id", "turn_exchange_id", "name"]
 """By what legs belong together; `name` is the topic of a WebSocket delivery."""
@@ -116,7 +117,7 @@ class Transcript:
                     break
                 if position >= first:
                     decoder.apply(event, at)
-        decoder.snapshot()
+        decoder.resume()
 
     def _add(self, leg: Leg) -> None:
         position = leg.first

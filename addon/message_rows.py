@@ -1,6 +1,7 @@
 """Messages -> rows: which of two observations of one message stays, and what becomes of the other.
 
 - A finished message beats one in progress, else the later observation wins (`at`); what is read twice changes nothing.
+- An exchange that tells a message anew from its beginning is behind until it has said as much as is known.
 - A finished message whose content changes is replaced, its earlier state goes to `message_versions`.
 - What moderation empties or replaces stays as the person saw it, the new state goes to `message_versions` unless more
   is still to come.
@@ -91,12 +92,14 @@ def _supersedes(new: Message, old: sqlite3.Row) -> bool:
     was_finished = _was_finished(old)
     if new.finished != was_finished:
         return new.finished
-    if not was_finished and new.stream_id != old["stream_id"] and not new.live:
-        # Two exchanges saw it unfinished: the one that saw more counts, and one that is still looking.
-        if old["live"]:
+    if not was_finished and new.stream_id != old["stream_id"]:
+        # Two exchanges saw it unfinished: the one that saw more counts, and one that is still looking. What is told
+        # anew from its beginning counts once it says more.
+        if old["live"] and not new.live:
             return False
         text, earlier = new.text or "", old["text"] or ""
-        if text != earlier and (continues(text, earlier) or continues(earlier, text)):
+        grows = text != earlier and (continues(text, earlier) or continues(earlier, text))
+        if grows and (len(text) < len(earlier) or not new.live):
             return len(text) > len(earlier)
     seen = timestamp(new.at) or ""
     # What was shown as still growing is written once more when nothing more comes.
@@ -113,6 +116,7 @@ def _replace(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
         columns[name] = old[name] or columns[name]
     if not _makes(db, new, old, same=same and was_finished):
         columns |= {"stream_id": old["stream_id"], "source": old["source"]}
+    columns["first_token_at"] = _earlier(old["first_token_at"], columns["first_token_at"])
     columns["first_seen_at"] = min(columns["first_seen_at"], old["first_seen_at"])
     columns["last_seen_at"] = max(columns["last_seen_at"], old["last_seen_at"])
     _update(db, old["n"], columns)
@@ -193,8 +197,9 @@ def _missing(new: Message, old: sqlite3.Row) -> dict[str, Any]:
     """What an observation knows that the row does not."""
     columns = _message_columns(new)
     missing = {name: columns[name] for name in _remembered(new, old) if old[name] is None and columns[name] is not None}
-    if columns["first_seen_at"] < old["first_seen_at"]:
-        missing["first_seen_at"] = columns["first_seen_at"]
+    for name in ("first_seen_at", "first_token_at"):
+        if old[name] is not None and (first := _earlier(old[name], columns[name])) != old[name]:
+            missing[name] = first
     if _knows_parent(new, old, at_least=old["parent_certainty"] + 1):
         missing |= {name: columns[name] for name in _PARENT}
     return missing
@@ -202,6 +207,11 @@ def _missing(new: Message, old: sqlite3.Row) -> dict[str, Any]:
 
 def _knows_parent(new: Message, old: sqlite3.Row, *, at_least: int) -> bool:
     return new.parent_id is not None and (old["parent_id"] is None or new.parent_certainty >= at_least)
+
+
+def _earlier(one: str | None, other: str | None) -> str | None:
+    """The earlier of two times, as far as they are known."""
+    return min(one, other) if one and other else one or other
 
 
 def _remembered(new: Message, old: sqlite3.Row) -> tuple[str, ...]:

@@ -224,6 +224,11 @@ class MessageStates:
         )
         return read_message(state.id, state.message, state.conversation_id or conversation_id, seen)
 
+    def resume(self) -> None:
+        """All of this another exchange has stored: what changes from here on is written whole."""
+        for state in self._states.values():
+            state.changed = state.waits = state.only_grew = False
+
     def _ancestors(self, identity: str | None) -> set[str]:
         """The messages above one, as far as this stream shows them."""
         found: set[str] = set()

@@ -10,9 +10,12 @@ from addon.errors import StreamError
 from addon.evidence import compress
 from addon.exchange import Opening
 from addon.messages import Observation, Parent, read_message
-from addon.payload import array, dumps, loads, mapping, microseconds, string
+from addon.payload import array, dumps, integer, loads, mapping, microseconds, string
 from addon.records import Conversation, Record, RequestBody
 from addon.redaction import redact
+
+MOST_EVENTS = 2**31
+"""Beyond it an offset is nonsense; the longest honest answers have some ten thousand events."""
 
 
 class SendRequest:
@@ -22,11 +25,22 @@ class SendRequest:
         self._opening = opening
         sent = self._sent = read_request(body, opening.request_encoding)
         self._messages = [mapping(message) for message in array(sent.get("messages"))]
-        self.conversation_id = string(sent.get("conversation_id"))
+        # A resume says it in its body or, where it is a GET, in its query.
+        self.conversation_id = string(sent.get("conversation_id")) or opening.parameters.get("conversation_id")
         self.message_id = string(self._messages[-1].get("id")) if self._messages else None
         self.model = string(sent.get("model"))
         self.action = string(sent.get("action"))
         self.temporary = sent.get("history_and_training_disabled") is True or sent.get("is_do_not_remember") is True
+
+    @property
+    def offset(self) -> int | None:
+        """The event up to which the page has read what a resume goes on with; None for all other requests."""
+        if self._opening.kind != "resume":
+            return None
+        asked = self._opening.parameters.get("offset", "")
+        said = integer(self._sent.get("offset"))
+        offset = said if said is not None else int(asked) if asked.isdecimal() and len(asked) < 10 else 0
+        return offset if 0 <= offset < MOST_EVENTS else 0
 
     def body(self) -> list[Record]:
         """The record of the request itself, if there was one that could be read."""

@@ -1,9 +1,10 @@
-"""Typed events: which are known, what they say about the turn, and how many records of events a stream may leave."""
+"""Events: which count, which types are known, what they say about the turn, how many records a stream may leave."""
 
 from typing import Any
 
 from addon.payload import mapping, string
 from addon.records import Record, TypedEvent
+from addon.sse import Event
 
 RECOGNISED = frozenset(
     {
@@ -15,8 +16,15 @@ RECOGNISED = frozenset(
 )  # fmt: skip
 """Types of typed events that are understood or known to carry nothing for the tables."""
 
+PINGS = frozenset({"ping", "heartbeat"})
+
 MAX_TYPED_EVENTS = 20_000
 """Event records per stream; beyond it they are counted only (the raw body holds them)."""
+
+
+def counts(event: Event) -> bool:
+    """Whether an event counts towards the service's resume `offset`: all but pings, empty ones and `[DONE]`."""
+    return event.type not in PINGS and event.data.strip() not in (b"", b"[DONE]")
 
 
 class Turn:
@@ -24,10 +32,15 @@ class Turn:
 
     def __init__(self) -> None:
         self.exchange_id: str | None = None
+        self.request_message_id: str | None = None
         self.title: str | None = None
         self.error: str | None = None
         self.complete = False
         self.handed_off = False
+
+    def resume(self) -> None:
+        """A later leg goes on: how the earlier one ended says nothing of this one."""
+        self.complete, self.handed_off, self.error = False, False, None
 
     def read(self, payload: dict[str, Any]) -> None:
         """Take in one typed event."""

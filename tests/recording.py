@@ -10,6 +10,7 @@ from typing import Any
 
 from addon.capture import Capture, Closing, Opening
 from addon.captures import Capturing, Surroundings, capture_of
+from addon.legs import Leg, LegKey, earlier
 from addon.store import Store
 
 STARTED = 1_790_000_000_000_000
@@ -123,7 +124,7 @@ class Archive:
         **known: Any,
     ) -> Capture:
         """Feed a whole exchange; after each chunk `look` says whether readers do. `together`: one batch."""
-        capture = Capture(opening(**known), sent)
+        capture = Capture(opening(**known), sent, self.legs)
         batch = capture.begin()
         offset = 0
         for chunk in [body] if chunks is None else chunks:
@@ -161,6 +162,10 @@ class Archive:
         capture = capture_of(opening(**usual | known), asked, around)
         self.store.write([*capture.begin(), *capture.feed(body, at + 1), *capture.close(ENDED, at + 2)])
         return capture
+
+    def legs(self, key: LegKey, value: str, asking: Opening) -> list[Leg]:
+        """What the recorder finds in the archive."""
+        return earlier(self.store.legs(key, value, asking), key, asking)
 
     def rows(self, query: str, *parameters: Any) -> list[Row]:
         with contextlib.closing(sqlite3.connect(self.path)) as db:

@@ -157,7 +157,7 @@ def test_a_body_that_ends_in_the_middle_of_a_character_keeps_the_text_before_it(
     last = '{"v": " \u6f6e'.encode()[:-1]
     archive.record(v1(*ANSWER, done=False) + b"event: delta\ndata: " + last, closing=capture.Closing("cut"))
     row = archive.message("A")
-    assert (row["text"], row["damaged"], row["live"]) == ("So it goes", 1, 0)
+    assert (row["text"], row["damaged"], row["live"]) == ("So it goes", 0, 0)
     kept = archive.row("SELECT type, recognised, message_id, data FROM events")
     assert kept == {"type": "incomplete", "recognised": 0, "message_id": "A", "data": '"{\\"v\\": \\" \ufffd"'}
 

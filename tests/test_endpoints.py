@@ -32,7 +32,7 @@ def document(name: str, kind: str = "document", **parameters: str) -> Endpoint:
         ("POST", "/backend-api/f/conversation", "application/json; x=text/event-stream", Endpoint("turn", False)),
         # Resumed
         ("POST", "/backend-api/f/conversation/resume", STREAM, Endpoint("resume", True)),
-        ("GET", "/backend-api/f/conversation/resume?offset=3", STREAM, Endpoint("resume", True)),
+        ("GET", "/backend-api/f/conversation/resume?offset=3", STREAM, Endpoint("resume", True, "", {"offset": "3"})),
         ("POST", "/backend-anon/conversation/resume", STREAM, Endpoint("resume", True)),
         ("POST", "/backend-api/f/conversation/resume", JSON, Endpoint("resume", False)),
         # Paths are renamed, the media type is not.

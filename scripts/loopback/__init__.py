@@ -14,26 +14,36 @@ of the product imports it. What is where:
     authority   the certificates it shows
     sockets     Socket, Peer and open_socket(): WebSockets, both ends
     proxy       Proxy: mitmdump as a process
-    client      Client and Received, fetch(), send_turn()
-    turn        the request that sends a prompt, and the SECRETS in it
+    client      Client and Received, fetch(), send_turn(), resume_turn()
+    turn        the requests that send a prompt and go on with an answer, and the SECRETS in them
     __main__    a Service as a process of its own: python -m scripts.loopback --scene search
 
 All that is public is imported from here: `from scripts import loopback`.
 """
 
 from scripts.loopback.authority import HOSTS, Authority
-from scripts.loopback.client import Ask, Client, Received, fetch, send_turn
+from scripts.loopback.client import Ask, Client, Received, fetch, resume_turn, send_turn
 from scripts.loopback.codings import by_event, encode, encode_chunks, every, ragged, whole
 from scripts.loopback.exchange import EVENT_STREAM, Answer, End, Header, Request, Respond, answer
 from scripts.loopback.proxy import Proxy, Upstream
 from scripts.loopback.service import Service
 from scripts.loopback.sockets import Peer, Socket, Text, open_socket
-from scripts.loopback.turn import BROWSER, SECRETS, TURN_URL, Turn, turn_headers, turn_request
+from scripts.loopback.turn import (
+    BROWSER,
+    RESUME_URL,
+    SECRETS,
+    TURN_URL,
+    Turn,
+    resume_request,
+    turn_headers,
+    turn_request,
+)
 
 __all__ = [
     "BROWSER",
     "EVENT_STREAM",
     "HOSTS",
+    "RESUME_URL",
     "SECRETS",
     "TURN_URL",
     "Answer",
@@ -60,6 +70,8 @@ __all__ = [
     "fetch",
     "open_socket",
     "ragged",
+    "resume_request",
+    "resume_turn",
     "send_turn",
     "turn_headers",
     "turn_request",

@@ -12,7 +12,7 @@ import h2.errors
 import httpx
 
 from scripts.loopback.exchange import Header
-from scripts.loopback.turn import TURN_URL, Turn, turn_request
+from scripts.loopback.turn import RESUME_URL, TURN_URL, Turn, resume_request, turn_request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,3 +147,12 @@ def send_turn(proxy_port: int, ca_path: Path, prompt: str, *, http2: bool = True
     """`Client.send_turn` on a connection of its own."""
     headers, body = turn_request(prompt, **turn)
     return fetch(proxy_port, ca_path, TURN_URL, http2=http2, method="POST", headers=headers, body=body)
+
+
+def resume_turn(
+    proxy_port: int, ca_path: Path, conversation_id: str, offset: int, *, http2: bool = True, **ask: Unpack[Ask]
+) -> Received:
+    """Go on with an answer as the web page does, on a connection of its own."""
+    headers, body = resume_request(conversation_id, offset)
+    ask |= {"method": "POST", "headers": headers, "body": body}
+    return fetch(proxy_port, ca_path, RESUME_URL, http2=http2, **ask)

@@ -1,4 +1,4 @@
-"""The request with which the web page sends a prompt."""
+"""The requests with which the web page sends a prompt and goes on reading its answer."""
 
 import json
 import uuid
@@ -8,6 +8,7 @@ from typing import Literal, TypedDict, Unpack
 from scripts.loopback.exchange import Header
 
 TURN_URL = "https://chatgpt.com/backend-api/f/conversation"
+RESUME_URL = f"{TURN_URL}/resume"
 SECRETS = (
     "loopback-bearer-5b6f1d0e9c",
     "loopback-session-cookie-77aa20",
@@ -99,3 +100,9 @@ def turn_request(prompt: str, **turn: Unpack[Turn]) -> tuple[list[Header], bytes
         "force_parallel_switch": "auto",
     }
     return turn_headers(**turn), json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def resume_request(conversation_id: str, offset: int) -> tuple[list[Header], bytes]:
+    """Headers and body of the POST that goes on with an answer after so many events."""
+    body = {"conversation_id": conversation_id, "offset": offset}
+    return turn_headers(conversation_id=conversation_id), json.dumps(body, separators=(",", ":")).encode()
