@@ -11,6 +11,7 @@
 
 import sqlite3
 from dataclasses import replace
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from addon.attachments import adopt, attach
@@ -38,14 +39,21 @@ _AS_IS = (
 )  # fmt: skip
 _PARENT = ("parent_id", "parent_certainty")
 _TIMES = ("created_at", "updated_at", "first_token_at", "completed_at")
+_COLUMNS = (*_AS_IS, *_TIMES, "last_seen_at", "first_seen_at")
+_SAID = tuple(name for name in _AS_IS if name not in ("stream_id", "source", "live", "damaged"))
+_as_is, _times, _said = attrgetter(*_AS_IS), attrgetter(*_TIMES), attrgetter(*_SAID)
+_known_said = itemgetter(*_SAID, "created_at", "updated_at")
+_INSERT = f"INSERT INTO messages (id, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"
 
 
 def write_message(db: sqlite3.Connection, new: Message) -> None:
     """Store one observation of a message with all that belongs to it."""
-    ensure_conversation(db, new.conversation_id, new.source, new.at)
     old = _existing(db, new)
     if old is None:
-        attach(db, new, _insert(db, {"id": new.id, **_message_columns(new)}))
+        ensure_conversation(db, new.conversation_id, new.source, new.at)
+        attach(db, new, db.execute(_INSERT, (new.id, *_values(new))).lastrowid or 0)
+        return
+    if new.document and _says_nothing_new(new, old):
         return
     if new.conversation_id != old["conversation_id"]:
         new = replace(new, conversation_id=old["conversation_id"])
@@ -73,19 +81,33 @@ def write_growth(db: sqlite3.Connection, grown: MessageGrowth) -> None:
 
 def _existing(db: sqlite3.Connection, new: Message) -> sqlite3.Row | None:
     """The row of a message; one written before its conversation had a name is given it now."""
-    rows: list[sqlite3.Row] = db.execute(
-        "SELECT * FROM messages WHERE id = ? AND conversation_id IS ?", (new.id, new.conversation_id)
-    ).fetchall()
-    if not rows and new.conversation_id is None:
-        rows = db.execute("SELECT * FROM messages WHERE id = ?", (new.id,)).fetchall()
-    elif not rows:
-        rows = db.execute(
-            "UPDATE messages SET conversation_id = ? WHERE id = ? AND conversation_id IS NULL RETURNING *",
-            (new.conversation_id, new.id),
-        ).fetchall()
-        if rows:
-            adopt(db, new)
-    return rows[0] if rows else None
+    if new.conversation_id is None:
+        return _first(db.execute("SELECT * FROM messages WHERE id = ? ORDER BY conversation_id IS NOT NULL", (new.id,)))
+    names = (new.id, new.conversation_id)
+    nameless = "SELECT * FROM messages WHERE id = ? AND (conversation_id = ? OR conversation_id IS NULL)"
+    row = _first(db.execute(f"{nameless} ORDER BY conversation_id IS NULL", names))
+    if row is None or row["conversation_id"] is not None:
+        return row
+    ensure_conversation(db, new.conversation_id, new.source, new.at)
+    db.execute("UPDATE messages SET conversation_id = ?2 WHERE id = ?1 AND conversation_id IS NULL", names)
+    adopt(db, new)
+    return _first(db.execute("SELECT * FROM messages WHERE id = ? AND conversation_id = ?", names))
+
+
+def _first(cursor: sqlite3.Cursor) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = cursor.fetchone()
+    cursor.close()
+    return row
+
+
+def _says_nothing_new(new: Message, old: sqlite3.Row) -> bool:
+    """Whether a document repeats what a row holds: nearly always, when an old conversation is loaded again."""
+    if new.content != old["content"] or new.metadata != old["metadata"] or old["damaged"] or old["live"]:
+        return False
+    said, known = (*_said(new), timestamp(new.created_at), timestamp(new.updated_at)), _known_said(old)
+    if any(value is not None and value != old_value for value, old_value in zip(said, known, strict=True)):
+        return False
+    return bool((timestamp(new.first_seen_at or new.at) or "") >= old["first_seen_at"])
 
 
 def _supersedes(new: Message, old: sqlite3.Row) -> bool:
@@ -232,22 +254,23 @@ def _version(
     return cursor.rowcount
 
 
-def _insert(db: sqlite3.Connection, values: dict[str, Any]) -> int:
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    return db.execute(f"INSERT INTO messages ({names}) VALUES ({marks})", list(values.values())).lastrowid or 0
-
-
 def _update(db: sqlite3.Connection, number: int, values: dict[str, Any]) -> None:
     assignments = ", ".join(f"{name} = ?" for name in values)
     db.execute(f"UPDATE messages SET {assignments} WHERE n = ?", [*values.values(), number])
 
 
 def _message_columns(message: Message) -> dict[str, Any]:
-    columns = {name: getattr(message, name) for name in _AS_IS}
-    columns |= {name: timestamp(getattr(message, name)) for name in _TIMES}
-    columns["last_seen_at"] = timestamp(message.at)
-    columns["first_seen_at"] = timestamp(message.first_seen_at or message.at)
-    return columns
+    return dict(zip(_COLUMNS, _values(message), strict=True))
+
+
+def _values(message: Message) -> tuple[Any, ...]:
+    """An observation as a row, in the order of `_COLUMNS`."""
+    return (
+        *_as_is(message),
+        *map(timestamp, _times(message)),
+        timestamp(message.at),
+        timestamp(message.first_seen_at or message.at),
+    )
 
 
 def _is_taken_away(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:

@@ -136,8 +136,10 @@ def is_visible(message: dict[str, Any]) -> bool:
 
 def assets_of(message: dict[str, Any]) -> tuple[Asset, ...]:
     """Every pointer and attachment a message mentions, each asset and role once."""
-    role = mapping(message.get("author")).get("role")
     content, metadata = mapping(message.get("content")), mapping(message.get("metadata"))
+    if not _may_have_assets(content, metadata):
+        return ()
+    role = mapping(message.get("author")).get("role")
     found: list[Asset | None] = []
     origin = "uploaded" if role == "user" else "generated" if images.is_image_tool(message) else "tool"
     for part in array(content.get("parts")):
@@ -150,6 +152,16 @@ def assets_of(message: dict[str, Any]) -> tuple[Asset, ...]:
         found.append(_attachment(mapping(attachment)))
     unique = {(asset.id, asset.role): asset for asset in reversed(found) if asset is not None}
     return tuple(reversed(unique.values()))
+
+
+def _may_have_assets(content: dict[str, Any], metadata: dict[str, Any]) -> bool:
+    """False for nearly every message: words alone."""
+    return (
+        "mask_pointer" in content
+        or "attachments" in metadata
+        or "aggregate_result" in metadata
+        or any(isinstance(part, dict) for part in array(content.get("parts")))
+    )
 
 
 def citations_of(metadata: dict[str, Any]) -> tuple[Citation, ...]:

@@ -196,6 +196,28 @@ CREATE TABLE runs (
     id TEXT PRIMARY KEY, started_at TEXT, ended_at TEXT, streams INTEGER, uncaptured INTEGER, lost_chunks INTEGER,
     lost_bytes INTEGER
 );
+CREATE TABLE messages_fts_pause (after_n INTEGER NOT NULL);
+DROP TRIGGER messages_search_insert;
+DROP TRIGGER messages_search_delete;
+DROP TRIGGER messages_search_update;
+CREATE TRIGGER messages_search_insert AFTER INSERT ON messages
+WHEN new.live = 0 AND NOT EXISTS (SELECT 1 FROM messages_fts_pause WHERE new.n > after_n) BEGIN
+    INSERT INTO messages_fts (rowid, text) VALUES (new.n, new.text);
+    INSERT INTO messages_fts_cjk (rowid, text) VALUES (new.n, new.text);
+END;
+CREATE TRIGGER messages_search_delete AFTER DELETE ON messages
+WHEN old.live = 0 AND NOT EXISTS (SELECT 1 FROM messages_fts_pause WHERE old.n > after_n) BEGIN
+    INSERT INTO messages_fts (messages_fts, rowid, text) VALUES ('delete', old.n, old.text);
+    INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text) VALUES ('delete', old.n, old.text);
+END;
+CREATE TRIGGER messages_search_update AFTER UPDATE OF text, live ON messages
+WHEN (old.live <> new.live OR old.text IS NOT new.text)
+    AND NOT EXISTS (SELECT 1 FROM messages_fts_pause WHERE new.n > after_n) BEGIN
+    INSERT INTO messages_fts (messages_fts, rowid, text) SELECT 'delete', old.n, old.text WHERE old.live = 0;
+    INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text) SELECT 'delete', old.n, old.text WHERE old.live = 0;
+    INSERT INTO messages_fts (rowid, text) SELECT new.n, new.text WHERE new.live = 0;
+    INSERT INTO messages_fts_cjk (rowid, text) SELECT new.n, new.text WHERE new.live = 0;
+END;
 CREATE TABLE asset_urls (
     url TEXT PRIMARY KEY, asset_id TEXT, name TEXT, conversation_id TEXT, seen_at TEXT,
     stream_id TEXT REFERENCES streams(id)

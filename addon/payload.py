@@ -46,7 +46,7 @@ def dumps(value: Any) -> str:
 
 def scalars(text: str) -> str:
     """`text` without surrogates: a pair split over two deltas becomes its character, a lone half U+FFFD."""
-    if _SURROGATE.search(text) is None:
+    if text.isascii() or _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 

@@ -24,7 +24,7 @@ def microseconds(timestamp: str) -> int:
 @lru_cache(maxsize=256)
 def _second(seconds: int) -> str:
     # Most times of a batch are of the same few seconds; formatting one costs as much as writing a short row.
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def columns(record: Any) -> dict[str, Any]:

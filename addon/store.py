@@ -33,6 +33,7 @@ from addon.records import (
 )
 from addon.rows import columns, ensure_conversation, microseconds, timestamp, upsert
 from addon.run_rows import write_run
+from addon.search_rows import pause, pays_to_pause, resume
 
 
 class StoreBusy(Exception):
@@ -148,8 +149,13 @@ class Store:
     def _transaction(self, records: Sequence[Record]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            pausing = pays_to_pause(records)
+            if pausing:
+                pause(self._db)
             for record in records:
                 self._write(record)
+            if pausing:
+                resume(self._db)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

@@ -1,0 +1,30 @@
+"""The search indexes while many messages are written at once.
+
+FTS5 writes what it has gathered whenever a statement ends that may have to be undone alone, so that a trigger for each
+message costs five times the indexing itself. While `messages_fts_pause` holds a row the triggers leave new messages
+alone; they are indexed together, within the same transaction: nobody ever sees the pause.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from addon.records import Message, Record
+
+_MANY = 20
+
+
+def pays_to_pause(records: Sequence[Record]) -> bool:
+    """Whether there are so many messages that they are better indexed together."""
+    return sum(isinstance(record, Message) for record in records) >= _MANY
+
+
+def pause(db: sqlite3.Connection) -> None:
+    """From here on new messages are not indexed, what happens to those before them is."""
+    db.execute("INSERT INTO messages_fts_pause (after_n) SELECT coalesce(max(n), 0) FROM messages")
+
+
+def resume(db: sqlite3.Connection) -> None:
+    """Index what is new since `pause`."""
+    (after,) = db.execute("DELETE FROM messages_fts_pause RETURNING after_n").fetchone()
+    for index in ("messages_fts", "messages_fts_cjk"):
+        db.execute(f"INSERT INTO {index} (rowid, text) SELECT n, text FROM messages WHERE n > ? AND live = 0", (after,))
