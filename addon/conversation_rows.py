@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from addon.records import Conversation
+from addon.records import Conversation, DocumentRead
 from addon.rows import columns, ensure_conversation, timestamp
 
 _NEWEST = ("title", "current_node", "default_model_slug", "is_archived", "is_starred")
@@ -35,3 +35,14 @@ def write_conversation(db: sqlite3.Connection, record: Conversation) -> None:
     """Merge one account of a conversation into its row."""
     ensure_conversation(db, record.id, record.source, record.at)
     db.execute(_UPDATE, columns(record) | {"seen": timestamp(record.at)})
+
+
+def write_document_read(db: sqlite3.Connection, record: DocumentRead) -> None:
+    """Note that all of this document is in the archive, so that it need not be read once more."""
+    db.execute("UPDATE conversations SET digest = ? WHERE id = ?", (record.digest, record.conversation_id))
+
+
+def has_read(db: sqlite3.Connection, conversation_id: str, digest: str) -> bool:
+    """Whether this was the last document of a conversation that was read from beginning to end."""
+    query = "SELECT 1 FROM conversations WHERE id = ? AND digest = ?"
+    return db.execute(query, (conversation_id, digest)).fetchone() is not None

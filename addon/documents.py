@@ -6,8 +6,10 @@ accounts of one message stays is for the store to decide (`message_rows`). What 
 """
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
+from addon.archive import VERSION
 from addon.conversation_fields import about_conversation
 from addon.document_reading import DocumentReading
 from addon.document_tree import Node, nodes
@@ -16,6 +18,11 @@ from addon.payload import microseconds, string
 from addon.records import Record
 
 _HOLDS_MESSAGES = ("mapping", "messages", "linear_conversation")
+
+
+def digest_of(document: bytes) -> str:
+    """What tells one conversation document, as it was read by this version, from every other."""
+    return sha256(b"%d\n%b" % (VERSION, document)).hexdigest()
 
 
 def conversation_records(

@@ -165,6 +165,14 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentRead:
+    """All of a conversation document is written: follows its messages. `digest` is `documents.digest_of` it."""
+
+    conversation_id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class CanvasDocument:
     """One version of a text that is written together beside a conversation."""
 
@@ -298,6 +306,7 @@ Record = (
     Message
     | MessageGrowth
     | Conversation
+    | DocumentRead
     | CanvasDocument
     | ListedImage
     | TypedEvent

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from addon import archive
-from addon.conversation_rows import write_conversation
+from addon.conversation_rows import has_read, write_conversation, write_document_read
 from addon.database import PASSING, code, connect, damages, identity, reason, refuses
 from addon.document_rows import write_body, write_canvas, write_listed_image, write_seen
 from addon.errors import ArchiveError, DamagedArchive
@@ -20,6 +20,7 @@ from addon.payload import dumps
 from addon.records import (
     CanvasDocument,
     Conversation,
+    DocumentRead,
     ListedImage,
     Message,
     MessageGrowth,
@@ -99,6 +100,12 @@ class Store:
             return [_leg(row) for row in rows]
         return []
 
+    def has_read(self, conversation_id: str, digest: str) -> bool:
+        """Whether a conversation document is in the archive already (`documents.digest_of`), as far as can be told."""
+        with contextlib.suppress(sqlite3.Error):
+            return has_read(self._db, conversation_id, digest)
+        return False
+
     def unchanged(self, opening: Opening, digest: str) -> str | None:
         """The stream in which the page loaded the same document before this time, if it was the same then.
 
@@ -170,6 +177,8 @@ class Store:
                 write_growth(self._db, record)
             case Conversation():
                 write_conversation(self._db, record)
+            case DocumentRead():
+                write_document_read(self._db, record)
             case CanvasDocument():
                 write_canvas(self._db, record)
             case ListedImage():

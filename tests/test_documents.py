@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from addon.document_reading import DocumentReading
-from addon.documents import conversation_records
-from addon.records import Certainty, Conversation, Message, Record, Stream, TypedEvent
+from addon.documents import conversation_records, digest_of
+from addon.records import Certainty, Conversation, DocumentRead, Message, Record, Stream, TypedEvent
 from tests.conftest import CAPTURES, needs_captures
 from tests.recording import FINISHED, STARTED, Archive, Row, message
 
@@ -284,6 +284,17 @@ def test_a_later_list_does_not_take_away_what_a_document_said(archive: Archive) 
     row = archive.row("SELECT title, is_archived, json(metadata) AS metadata FROM conversations")
     assert (row["title"], row["is_archived"]) == ("Tides at sea", 1)
     assert json.loads(row["metadata"]) == {"voice": {"a": 1}, "memory_scope": "none", "pinned_time": 7}
+
+
+def test_a_document_is_known_when_all_of_it_is_written(archive: Archive) -> None:
+    document = mapped(node("A", None))
+    digest = digest_of(json.dumps(document).encode())
+    store(archive, document)
+    assert not archive.store.has_read("talk", digest)
+    archive.store.write([DocumentRead("talk", digest)])
+    assert archive.store.has_read("talk", digest)
+    assert not archive.store.has_read("talk", digest_of(b"{}"))
+    assert not archive.store.has_read("elsewhere", digest)
 
 
 REAL = sorted(path.name for kind in ("mapping-*.json", "export-*.json") for path in CAPTURES.glob(kind))
