@@ -23,6 +23,9 @@ from addon.sse import Event, EventStreamParser
 
 __all__ = ["Capture", "Closing", "Opening", "Summary"]
 
+TURN_TOPIC = "conversation-turn-"
+"""What stands before the turn in the name of its topic."""
+
 MAX_BODY_BYTES = 1024 * 1024 * 1024
 """Decoded size at which an exchange is taken for an attack; the longest honest v0 answers stay well below."""
 
@@ -156,17 +159,21 @@ class Capture:
             records.append(StreamBody(self.opening.stream_id, body, arrivals, wire))
         return records
 
-    def checkpoint(self, at: int, closing: Closing | None = None) -> list[Record]:
-        """All that `close` would write if it were here, but more may follow; without a closing it goes on."""
+    def checkpoint(self, at: int, closing: Closing | None, comments: bytes = b"") -> list[Record]:
+        """All that `close` would write if it were here, but more may follow; without a closing it goes on.
+
+        `comments` belong to the line that is still open. `at` is when the last of it came.
+        """
         if self.skipped:
             return []
         records = self._with_prompts(self._decoder.snapshot(live=closing is None))
         if closing is not None:
             state, error = ending(self.opening, closing, self._way, self._failure)
             self._closed_as = (state, error, at)
-        records.insert(0, self._stream())
+        records.insert(0, self._stream() if closing is not None else replace(self._stream(), ended_at=at))
         if self.opening.keep_raw:
-            records.append(StreamBody(self.opening.stream_id, *self._evidence.so_far(unfinished=True)))
+            body, arrivals = self._evidence.so_far(unfinished=True, comments=comments)
+            records.append(StreamBody(self.opening.stream_id, body, arrivals))
         return records
 
     def summary(self) -> Summary:
@@ -249,7 +256,15 @@ class Capture:
     # -- the request and the stream --------------------------------------------------------------------------------
 
     def _earlier(self, find: FindLegs) -> list[Leg]:
-        """The legs that a resume may go on from. WebSocket topics count otherwise, so they are none."""
+        """The legs that a resume may go on from, or that sent what a topic answers.
+
+        WebSocket topics count otherwise, so they are none that a resume goes on from, and go on from none of these.
+        """
+        turn = self.opening.name.partition(TURN_TOPIC)[2]
+        if self.opening.kind == "topic" and turn:
+            return [
+                replace(leg, body=None) for leg in find("turn_exchange_id", turn, self.opening) if leg.kind != "topic"
+            ]
         conversation_id = self._request.conversation_id
         if self._request.offset is None or conversation_id is None or self.skipped:
             return []

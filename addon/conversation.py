@@ -251,6 +251,8 @@ class ConversationDecoder:
     def _damage(self) -> None:
         """Something never came: whatever is still growing may lack it."""
         self.turn.error = self.turn.error or "a part of this answer never came"
+        if not self._channels:
+            self._delta = DeltaDecoder(whole=False)
         for state in self._channels.values():
             if not state.finished:
                 state.damaged, state.changed, state.only_grew, state.at = True, True, False, self._at

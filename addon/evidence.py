@@ -61,11 +61,16 @@ class Evidence:
         if not self._arrivals or self._arrivals[-1] != self.body_bytes:
             self._arrivals.extend((microseconds, self.body_bytes))
 
-    def so_far(self, *, unfinished: bool = False) -> tuple[bytes, bytes]:
-        """What `close` would give for the events that have come whole, or also `unfinished`; more may follow."""
+    def so_far(self, *, unfinished: bool = False, comments: bytes = b"") -> tuple[bytes, bytes]:
+        """What `close` would give for the events that have come whole; more may follow.
+
+        With `unfinished` also what has come of the next event, `comments` ahead of the line it is cut in.
+        """
         growing = b"".join(self._clean)
         if unfinished:
-            growing += redact(bytes(self._pending), tokens=True)
+            rest = redact(bytes(self._pending), tokens=True)
+            start = rest.rfind(b"\n") + 1
+            growing += rest[:start] + comments + rest[start:]
         return b"".join(self._frames + [compress(growing)] * bool(growing)), self._arrived()
 
     def close(self) -> tuple[bytes, bytes]:

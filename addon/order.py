@@ -5,6 +5,7 @@ predecessor has not come waits for it; how long is for the caller to say.
 """
 
 import re
+from collections.abc import Iterator
 
 from addon.pubsub import Piece
 
@@ -42,9 +43,21 @@ class Order:
         return next(iter(self._followers.values()))[0][1] if self._followers else None
 
     def note(self, identity: str | None, offset: str | None) -> None:
-        """A piece that has been read before; one that names another as the one before it must then be right."""
-        self._linked = True
-        self._known.add(_key(identity, offset))
+        """A piece that has been read elsewhere; where it waits here, it need not be read again."""
+        key = _key(identity, offset)
+        self._known.add(key)
+        if key in self._held:
+            self._held.discard(key)
+            self.waiting -= 1
+        self._linked = True  # what comes next names one of these, or something is missing
+
+    def ready(self) -> list[Piece]:
+        """What need not wait any longer after `note`."""
+        released: list[Piece] = []
+        for parent in [parent for parent in self._followers if parent in self._known and parent not in self._held]:
+            for piece in self._let_go(parent):
+                released += self._with_followers(piece)
+        return released
 
     def knows(self, piece: Piece) -> bool:
         """Whether a piece has come, or the one before it has."""
@@ -74,11 +87,10 @@ class Order:
         """All that waits, in the order in which it came; None stands where something never came."""
         released: list[Piece | None] = []
         while self._followers:
-            for piece, _ in self._followers.pop(next(iter(self._followers))):
+            for piece in self._let_go(next(iter(self._followers))):
                 if self._linked:
                     released.append(None)
                 self._unlinked += not self._linked
-                self._let_go(piece)
                 released += self._with_followers(piece)
         return released
 
@@ -88,17 +100,21 @@ class Order:
         key = _key(identity)
         return key in self._known and key not in self._held
 
-    def _let_go(self, piece: Piece) -> None:
-        self._held.discard(_key(piece.identity, piece.offset))
-        self.waiting -= 1
-        self._held_bytes -= len(piece.text)
+    def _let_go(self, parent: int) -> Iterator[Piece]:
+        """The pieces that wait for one, one after the other; without those that have been read elsewhere."""
+        for piece, _ in self._followers.pop(parent, []):
+            self._held_bytes -= len(piece.text)
+            key = _key(piece.identity, piece.offset)
+            if key in self._held:
+                self._held.discard(key)
+                self.waiting -= 1
+                yield piece
 
     def _with_followers(self, piece: Piece) -> list[Piece]:
         released = [piece]
         for one in released:  # grows while it is gone through
-            for follower, _ in self._followers.pop(_key(one.identity), []) if one.identity else []:
-                self._let_go(follower)
-                released.append(follower)
+            if one.identity is not None:
+                released += self._let_go(_key(one.identity))
         if self._end is not None and not self.waiting:
             end, self._end = self._end, None
             released.append(end)

@@ -103,7 +103,7 @@ def _unread(kind: str, text: bytes) -> Update:
 
 def _item(value: Any) -> list[Item]:
     item = mapping(value)
-    kind = item.get("type")
+    kind = string(item.get("type"))
     if kind == "reply":
         reply = mapping(item.get("reply"))
         catchups = [entry for entry in array(reply.get("catchups")) if mapping(entry).get("type") != "reply"]

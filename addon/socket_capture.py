@@ -6,7 +6,7 @@ is too much of it, and when the recorder is started again.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from addon import pubsub
@@ -16,8 +16,8 @@ from addon.legs import FindLegs, Leg
 from addon.payload import dumps
 from addon.pubsub import Item, Piece, Subscription, Update
 from addon.records import Record
-from addon.socket_tap import BINARY, CUT, FROM_CLIENT
-from addon.topics import Topic, begins_in_mid_stream
+from addon.socket_tap import BINARY, CUT, FROM_CLIENT, SocketTap
+from addon.topics import Topic
 from addon.updates import conversation_of
 
 MAX_SOCKETS = 200
@@ -119,15 +119,8 @@ class SocketCapture:
 
     def feed(self, chunk: bytes, at: int) -> list[Record]:
         """One message, that came at `at`; what must be written because of it."""
-        flags, content = chunk[0], chunk[1:]
         self._socket.at = at
-        if flags & CUT:
-            items: list[Item] = [pubsub.cut(content)]
-        elif flags & BINARY:
-            items = [pubsub.binary(content)] if not flags & FROM_CLIENT else []
-        else:
-            items = pubsub.sent(content) if flags & FROM_CLIENT else pubsub.received(content)
-        records = [record for item in items for record in self._item(item, at)]
+        records = [record for number, item in enumerate(_items(chunk)) for record in self._item(item, at, number)]
         for topic in self._socket.topics.values():
             records += topic.expire(at)
         return records + self._settle() + self._surplus()
@@ -151,9 +144,7 @@ class SocketCapture:
                 records += self._drop(name) if done else topic.checkpoint()
             return records
         for topic in self._socket.topics.values():
-            records += topic.close(closing, at)
-            if not topic.reported:
-                self._sockets.finished.append(topic.capture)
+            records += self._close(topic, closing, at)
         self._sockets.drop(self.opening.stream_id)
         return records
 
@@ -167,7 +158,7 @@ class SocketCapture:
 
     # -- items -----------------------------------------------------------------------------------------------------
 
-    def _item(self, item: Item, at: int) -> list[Record]:
+    def _item(self, item: Item, at: int, number: int) -> list[Record]:
         match item:
             case Subscription():
                 _remember(self._socket.offsets, item.topic, item.offset)
@@ -175,7 +166,9 @@ class SocketCapture:
             case Update():
                 return self._update(item, at)
             case Piece():
-                topic, records = self._topic(item, at)
+                if item.identity is None and item.offset is None:
+                    item = replace(item, offset=f"at-{at}-{number}")
+                topic, records = self._topic(item.topic, at)
                 return records + topic.feed(item, at)
 
     def _update(self, update: Update, at: int) -> list[Record]:
@@ -205,9 +198,9 @@ class SocketCapture:
         for name in self._touched & self._socket.topics.keys():
             yield self._socket.topics[name].capture
 
-    def _topic(self, piece: Piece, at: int) -> tuple[Topic, list[Record]]:
-        """The topic of a piece, as it stands, made again where it is not held."""
-        socket, name = self._socket, piece.topic
+    def _topic(self, name: str, at: int) -> tuple[Topic, list[Record]]:
+        """The topic of this name as it stands, made again where it is not held."""
+        socket = self._socket
         self._touched.add(name)
         if name in socket.topics:
             socket.topics.move_to_end(name)
@@ -216,22 +209,15 @@ class SocketCapture:
         stored = self._find_legs("name", name, replace(opening, stream_id=self.opening.stream_id))
         own = next((leg for leg in stored if leg.stream_id == opening.stream_id), None)
         if own is not None:
-            opening = replace(opening, started_at=own.started_at)
-        topic = Topic(opening)
-        records = [] if own else topic.capture.begin()
-        if own is not None:
+            topic, records = Topic(replace(opening, started_at=own.started_at), self._find_legs), []
             topic.restore(own)
-        elif begins_in_mid_stream(piece):
-            records += self._go_on_from_another(topic, piece, stored, at)
+        else:
+            # The page may go on here with what it had begun on another socket.
+            still_open = [leg for other in self._sockets.topics(name) if (leg := other.capture.leg()) is not None]
+            topic = Topic(opening, self._find_legs, [*stored, *still_open])
+            records = topic.capture.begin()
         socket.topics[name] = topic
         return topic, records
-
-    def _go_on_from_another(self, topic: Topic, piece: Piece, stored: list[Leg], at: int) -> list[Record]:
-        """The page goes on here with what it had begun on another socket."""
-        held = [other for other in self._sockets.topics(piece.topic) if other.knows(piece)]
-        legs = [*stored, *(leg for other in held if (leg := other.capture.leg()) is not None)]
-        with_body = [leg for leg in legs if leg.body]
-        return topic.go_on_from(with_body[-1], at) if with_body else topic.miss(at)
 
     def _opening(self, identity: str, name: str, at: int) -> Opening:
         offset = self._socket.offsets.get(name)
@@ -271,8 +257,58 @@ class SocketCapture:
         topic = self._socket.topics.pop(name)
         self._touched.discard(name)
         if topic.settled or topic.turn_complete:
-            return topic.close(Closing("end"), self._socket.at)
+            return self._close(topic, Closing("end"), self._socket.at)
         return topic.give_up(self._socket.at) + topic.checkpoint()
+
+    def _close(self, topic: Topic, closing: Closing, at: int) -> list[Record]:
+        if not topic.reported:
+            topic.reported = True
+            self._sockets.finished.append(topic.capture)
+        return topic.close(closing, at)
+
+
+def _items(chunk: bytes) -> list[Item]:
+    flags, content = int.from_bytes(chunk[:1]), chunk[1:]
+    if flags & FROM_CLIENT:
+        return pubsub.sent(content) if not flags & (BINARY | CUT) else []
+    if flags & (BINARY | CUT):
+        return [pubsub.cut(content) if flags & CUT else pubsub.binary(content)]
+    return pubsub.received(content)
+
+
+def read_socket(
+    opening: Opening, messages: Iterable[tuple[bool, str | bytes, int]], sockets: Sockets, legs: FindLegs
+) -> Iterator[list[Record]]:
+    """Read a whole socket that comes from elsewhere than the journal: this is how a HAR's messages are imported.
+
+    `opening` is the socket's own: kind "socket", a stream id that is the same whenever it is read, the path without
+    its query. A message is whether the page sent it, its text or bytes, and when it passed in microseconds. What is
+    yielded is to be written before the next is asked for: topics look for their earlier legs. Cut into bursts as a
+    live socket is, so that the same messages make the same rows.
+    """
+    bursts: list[SocketCapture] = []
+    records: list[Record] = []
+
+    def begin(at: int) -> int:
+        bursts.append(SocketCapture(replace(opening, started_at=at), sockets, legs))
+        return len(bursts) - 1
+
+    def append(_: int, message: bytes, at: int) -> None:
+        records.extend(bursts[-1].feed(message, at))
+
+    def end(_: int, reason: str, detail: str, at: int) -> None:
+        records.extend(bursts[-1].close(Closing(reason, detail), at))
+
+    tap, latest = SocketTap(begin, append, end), opening.started_at
+    for from_client, content, at in messages:
+        text = isinstance(content, str)
+        data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+        tap.message(data, at, from_client=from_client, text=text)
+        latest = at
+        yield records
+        records = []
+    tap.end("end", "", latest)
+    yield records
 
 
 def _remember[K, V](memory: OrderedDict[K, V], key: K, value: V) -> None:

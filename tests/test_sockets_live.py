@@ -166,7 +166,11 @@ def test_the_send_and_the_topic_are_one_turn(running: Capturing, stage: Stage) -
     legs = running.rows("SELECT * FROM streams WHERE name IS NULL OR name <> 'updates' ORDER BY started_at")
     assert [(leg["kind"], leg["state"]) for leg in legs] == [("turn", "handed_off"), ("topic", "complete")]
     assert len({leg["turn_exchange_id"] for leg in legs}) == 1
+    assert [leg["request_message_id"] for leg in legs] == ["user-handoff"] * 2
+    assert [leg["requested_model"] for leg in legs] == ["gpt-5-5-pro"] * 2
     assert_captured(running, answer)
+    (row,) = running.rows("SELECT requested_model FROM messages WHERE id = ?", answer.answer_id)
+    assert row["requested_model"] == "gpt-5-5-pro"
 
 
 def test_two_tabs_on_one_turn_show_one_answer(running: Capturing, stage: Stage) -> None:
@@ -279,7 +283,10 @@ def test_killing_mitmdump_in_mid_topic_loses_no_item_that_the_page_received(runn
     values = json.loads(last)
     item = values[0] if isinstance(values, list) else values
     assert item["payload"]["payload"]["encoded_item"].encode() in body
-    assert not list(inflight_folder(running.database).iterdir())
+    deadline = time.monotonic() + 5
+    while list(inflight_folder(running.database).iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_stopping_mitmdump_ends_a_topic_truthfully(running: Capturing, stage: Stage) -> None:
