@@ -12,12 +12,14 @@ bytes. Shapes are those of recorded traffic of 2024 to 2026; nothing in them bel
     examples    SCENES: each of them by name, in any length; prose()
     script      the writer with which they are written: Script
     wire        what becomes of a message and its changes in v1 and v0
+    documents   what the page loads when a conversation is over: conversation_document(), ..., a Library of them
     pages       what comes instead of a stream: error_403(), challenge_page()
 
 All that is public is imported from here: `from scripts import scenes`.
 """
 
 from scripts.scenes.answers import SOURCES, THOUGHTS, plain_answer, reasoning_answer, search_answer
+from scripts.scenes.documents import Library, conversation_document, conversation_list, turns_document
 from scripts.scenes.examples import SCENES, prose
 from scripts.scenes.images import IMAGE_BYTES, IMAGE_TOOL, dalle_answer, image_answer
 from scripts.scenes.pages import Page, challenge_page, error_403
@@ -57,10 +59,13 @@ __all__ = [
     "Exchange",
     "Image",
     "Json",
+    "Library",
     "Page",
     "Scene",
     "asked",
     "challenge_page",
+    "conversation_document",
+    "conversation_list",
     "dalle_answer",
     "error_403",
     "handoff",
@@ -80,5 +85,6 @@ __all__ = [
     "topic_items",
     "topic_of",
     "turn_complete",
+    "turns_document",
     "words_of",
 ]
