@@ -17,7 +17,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.log import ALERT
 
 from addon.archive import inflight_folder, prepare
-from addon.endpoints import INTERCEPTED, Endpoint, classify
+from addon.endpoints import INTERCEPTED, Endpoint, classify, whole
 from addon.errors import ArchiveError
 from addon.journal import Journal, Losses, now
 from addon.recorder_process import RecorderProcess, missing_packages
@@ -28,6 +28,7 @@ DRAIN_SECONDS = 30.0
 """How long the end of mitmdump waits for the recorder to store what it has."""
 
 _RECORD_BYTES = 256 * 1024
+_LONGEST_LOCATION = 8192
 _RETRY_SECONDS = 0.5
 _CHOICES = {
     "chatgpt_raw": ("keep", "drop"),
@@ -163,7 +164,9 @@ class ChatGPTCapture:
         stream = self._open(flow, endpoint, now(), timed=True)
         if stream is not None:
             earlier = flow.response.stream
-            self._taps[flow.id] = Tap(self, flow.id, stream, earlier if callable(earlier) else None)
+            self._taps[flow.id] = Tap(
+                self, flow.id, stream, earlier if callable(earlier) else None, _length(flow.response)
+            )
             flow.response.stream = self._taps[flow.id]
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -238,9 +241,9 @@ class ChatGPTCapture:
     def _endpoint(self, flow: http.HTTPFlow) -> Endpoint | None:
         if self._journal is None or self._leaving or flow.response is None:
             return None
-        content_type = flow.response.headers.get("content-type", "")
-        request, status_code = flow.request, flow.response.status_code
-        return classify(request.method, _host(flow), request.path, content_type, status_code)
+        headers, request = flow.response.headers, flow.request
+        status_code = whole(flow.response.status_code, headers.get("content-range", ""))
+        return classify(request.method, _host(flow), request.path, headers.get("content-type", ""), status_code)
 
     def _whole(self, flow: http.HTTPFlow, endpoint: Endpoint) -> None:
         response = flow.response
@@ -277,6 +280,7 @@ class ChatGPTCapture:
             "content_encoding": flow.response.headers.get("content-encoding", ""),
             "request_encoding": flow.request.headers.get("content-encoding", ""),
             "timed": timed,
+            **(_file_headers(flow.response) if endpoint.kind == "asset" else {}),
             "keep_raw": ctx.options.chatgpt_raw == "keep",
             "keep_temporary": ctx.options.chatgpt_temporary_chats == "keep",
         }
@@ -394,6 +398,23 @@ def _host(flow: http.HTTPFlow) -> str:
         return sni
     address = flow.server_conn.address
     return address[0] if address else flow.request.host
+
+
+def _file_headers(response: http.Response) -> dict[str, Any]:
+    """What an asset's capture must know of its response (`exchange.Opening`)."""
+    disposition = response.headers.get("content-disposition", "")
+    is_redirect = 300 <= response.status_code < 400
+    return {
+        "content_length": _length(response),
+        "attachment": disposition.strip().lower().startswith("attachment"),
+        "location": response.headers.get("location", "")[:_LONGEST_LOCATION] if is_redirect else "",
+    }
+
+
+def _length(response: http.Response) -> int | None:
+    """How many bytes of body are announced."""
+    length = response.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
 
 
 def _path(option: str) -> Path:

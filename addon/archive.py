@@ -23,8 +23,13 @@ def inflight_folder(database: Path) -> Path:
     return database.with_name(database.name + "-inflight")
 
 
+def media_folder(database: Path) -> Path:
+    """Where received files lie: beside the database, `<name>-media` (`media`)."""
+    return database.with_name(database.name + "-media")
+
+
 def prepare(database: Path) -> None:
-    """Make the empty file and the journal's folder where missing, private; refuse what is not an archive of ours.
+    """Make the empty file and its folders where missing, private; refuse what is not an archive of ours.
 
     Raises `ArchiveError`. Reads the header only (SQLite file format 1.3), so it costs no connection. A file that is no
     database any more, beside a journal's folder, was one of ours: what becomes of it is for who opens it.
@@ -38,6 +43,7 @@ def prepare(database: Path) -> None:
         finally:
             os.close(descriptor)
         private_folder(inflight_folder(database))
+        private_folder(media_folder(database))
     except OSError as error:
         # O_NOFOLLOW turns a link at the path itself down with ELOOP.
         reason = "is a symbolic link" if error.errno == errno.ELOOP else (error.strerror or str(error)).lower()

@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import dataclass, replace
 
+from addon.asset_rows import link_sandbox, settle
 from addon.images import TOOLS, image_call
 from addon.payload import dumps
 from addon.records import Asset, ImageCall, ImageGeneration, Message
@@ -34,6 +35,8 @@ def attach(db: sqlite3.Connection, message: Message, number: int) -> None:
     """Write what the newest observation of a message brings with it."""
     for asset in message.assets:
         _asset(db, asset, message, number)
+    if message.role != "user":
+        link_sandbox(db, message.id, number)
     if message.citations and not message.live:
         db.execute("DELETE FROM citations WHERE message_n = ?", (number,))
         db.executemany(
@@ -63,15 +66,22 @@ def adopt(db: sqlite3.Connection, message: Message) -> None:
 
 
 def _asset(db: sqlite3.Connection, asset: Asset, message: Message, number: int) -> None:
+    # No origin: bytes or a download answer came first. Whose asset it is, the first message that mentions it says.
     db.execute(
-        """INSERT INTO assets (id, pointer, kind, origin, name, size_bytes, width, height, variant,
+        """INSERT INTO assets (id, pointer, kind, origin, name, stated_size_bytes, stated_width, stated_height,
                                conversation_id, message_id, stream_id)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, 0), ?, ?, ?)
            ON CONFLICT (id) DO UPDATE SET
-             name = coalesce(name, excluded.name),
-             size_bytes = coalesce(nullif(excluded.size_bytes, 0), size_bytes),
-             width = coalesce(nullif(excluded.width, 0), width),
-             height = coalesce(nullif(excluded.height, 0), height)""",
+             pointer = iif(origin IS NULL, excluded.pointer, pointer),
+             kind = iif(origin IS NULL, excluded.kind, kind),
+             conversation_id = coalesce(iif(origin IS NULL, excluded.conversation_id, NULL), conversation_id),
+             message_id = iif(origin IS NULL, excluded.message_id, message_id),
+             stream_id = iif(origin IS NULL, excluded.stream_id, stream_id),
+             origin = coalesce(origin, excluded.origin),
+             name = coalesce(excluded.name, name),
+             stated_size_bytes = coalesce(excluded.stated_size_bytes, stated_size_bytes),
+             stated_width = coalesce(excluded.stated_width, stated_width),
+             stated_height = coalesce(excluded.stated_height, stated_height)""",
         (
             asset.id,
             asset.pointer,
@@ -81,12 +91,12 @@ def _asset(db: sqlite3.Connection, asset: Asset, message: Message, number: int) 
             asset.size_bytes,
             asset.width,
             asset.height,
-            asset.variant,
             message.conversation_id,
             message.id,
             message.stream_id,
         ),
     )
+    settle(db, asset.id)
     db.execute(
         "INSERT OR IGNORE INTO message_assets (message_n, asset_id, role) VALUES (?, ?, ?)",
         (number, asset.id, asset.role),

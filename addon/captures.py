@@ -1,12 +1,16 @@
 """Which capture reads which exchange, and what captures may ask of the world around them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from addon.asset_capture import AssetCapture
 from addon.capture import Capture, Summary
 from addon.document_capture import DocumentCapture, FindUnchanged, never_seen
+from addon.download_capture import DownloadCapture
 from addon.exchange import Closing, Opening
 from addon.legs import FindLegs, Leg, no_legs
+from addon.media import MediaFolder
 from addon.records import Record
 from addon.socket_capture import SocketCapture, Sockets
 
@@ -54,13 +58,19 @@ class Surroundings:
     legs: FindLegs = no_legs
     unchanged: FindUnchanged = never_seen
     sockets: Sockets = field(default_factory=Sockets)
+    media: MediaFolder | None = None
+    mentioned: Callable[[str, str], bool] = lambda asset_id, address: False
 
 
 def capture_of(opening: Opening, request: bytes, around: Surroundings) -> Capturing:
     """The capture that reads an exchange of this kind."""
     match opening.kind:
-        case "document" | "list" | "download":
+        case "document" | "list":
             return DocumentCapture(opening, request, around.unchanged)
+        case "download":
+            return DownloadCapture(opening, request, around.mentioned)
+        case "asset":
+            return AssetCapture(opening, around.media, around.mentioned)
         case "socket":
             return SocketCapture(opening, around.sockets, around.legs)
     return Capture(opening, request, around.legs)

@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Any
 
+from addon.asset_rows import settle
 from addon.records import CanvasDocument, ListedImage, StreamBody, StreamSeen
 from addon.rows import columns, ensure_conversation, timestamp, upsert
 
@@ -66,11 +67,18 @@ def write_listed_image(db: sqlite3.Connection, record: ListedImage) -> None:
     """Store what a list knows of an image: beside what its message says, or alone until that is read."""
     ensure_conversation(db, record.conversation_id, record.source, record.at)
     db.execute(
-        "INSERT INTO assets (id, pointer, kind, origin, width, height, variant, conversation_id, message_id, stream_id)"
-        " VALUES (?, ?, 'image', 'generated', ?, ?, 'original', ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-        " conversation_id = coalesce(conversation_id, excluded.conversation_id),"
-        " message_id = coalesce(message_id, excluded.message_id),"
-        " width = coalesce(width, excluded.width), height = coalesce(height, excluded.height)",
+        """INSERT INTO assets (id, pointer, kind, origin, stated_width, stated_height, conversation_id, message_id,
+                               stream_id)
+           VALUES (?, ?, 'image', 'generated', ?, ?, ?, ?, ?)
+           ON CONFLICT (id) DO UPDATE SET
+             pointer = coalesce(pointer, excluded.pointer),
+             kind = iif(origin IS NULL, excluded.kind, kind),
+             stream_id = iif(origin IS NULL, excluded.stream_id, stream_id),
+             origin = coalesce(origin, excluded.origin),
+             conversation_id = coalesce(conversation_id, excluded.conversation_id),
+             message_id = coalesce(message_id, excluded.message_id),
+             stated_width = coalesce(stated_width, excluded.stated_width),
+             stated_height = coalesce(stated_height, excluded.stated_height)""",
         (
             record.asset_id,
             record.asset_pointer,
@@ -81,6 +89,7 @@ def write_listed_image(db: sqlite3.Connection, record: ListedImage) -> None:
             record.stream_id,
         ),
     )
+    settle(db, record.asset_id)
     values: dict[str, Any] = {name: columns(record)[name] for name in _OF_IMAGE}
     number = _listed_as(db, record)
     if number is not None:

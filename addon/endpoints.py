@@ -68,6 +68,11 @@ _PARAMETERS = frozenset(
 """What of a query is kept: it may hold signatures, so nothing else is."""
 
 
+# Answers that bring a file, or say where it is instead.
+_FILE_STATUS = frozenset({200, 301, 302, 303, 307, 308})
+_WHOLE_RANGE = re.compile(r"bytes 0-([0-9]{1,18})/([0-9]{1,18})")
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """What an exchange is: `kind` as in `streams.kind` (`socket` for a WebSocket), `name` which document or file.
@@ -88,7 +93,7 @@ def classify(method: str, host: str, path: str, content_type: str, status_code: 
     if status_code == 101:
         return Endpoint("socket") if _SOCKET_HOST.fullmatch(host) else None
     if _FILE_HOST.fullmatch(host):
-        return Endpoint("asset", name="file") if method == "GET" and status_code == 200 else None
+        return Endpoint("asset", name="file") if method == "GET" and status_code in _FILE_STATUS else None
     if host not in HOSTS or method in ("HEAD", "OPTIONS") or _NEVER.match(path):
         return None
     streamed = content_type.partition(";")[0].strip().lower() == "text/event-stream"
@@ -99,7 +104,15 @@ def classify(method: str, host: str, path: str, content_type: str, status_code: 
         return Endpoint("turn", streamed)
     if streamed:
         return Endpoint("turn", streamed)  # a path nobody knows yet: an event stream all the same
-    return _document(method, path, query) if status_code == 200 else None
+    found = _document(method, path, query)
+    answered = _FILE_STATUS if found is not None and found.kind == "asset" else {200}
+    return found if status_code in answered else None
+
+
+def whole(status_code: int, content_range: str) -> int:
+    """The status to classify by: a part (206) that is all of a file is as good as the file."""
+    found = _WHOLE_RANGE.fullmatch(content_range.strip()) if status_code == 206 else None
+    return 200 if found and int(found[1]) + 1 == int(found[2]) else status_code
 
 
 def _document(method: str, path: str, query: str) -> Endpoint | None:

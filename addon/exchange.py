@@ -1,10 +1,12 @@
 """One exchange as the proxy knows it: how it began and how it ended. Both cross the journal as JSON."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import orjson
 
 from addon.payload import dumps
+from addon.records import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class Opening:
     timed: bool = True
     keep_raw: bool = True
     keep_temporary: bool = True
+    # Of files alone (`asset_capture`): how many bytes are on the wire, whether they are meant to be saved, and where
+    # they are instead, without its query.
+    content_length: int | None = None
+    attachment: bool = False
+    location: str = ""
 
     def to_bytes(self) -> bytes:
         """The JSON form; what a header or a path holds that is no text becomes U+FFFD."""
@@ -38,6 +45,25 @@ class Opening:
     def from_bytes(cls, data: bytes) -> "Opening":
         """The inverse of `to_bytes`; `ValueError` or `TypeError` for anything else."""
         return cls(**orjson.loads(data))
+
+    def stream(self, **known: Any) -> Stream:
+        """The row of this exchange, with what only its capture can say."""
+        return Stream(
+            id=self.stream_id,
+            source=self.source,
+            kind=self.kind,
+            host=self.host,
+            path=self.path,
+            method=self.method,
+            started_at=self.started_at,
+            http_version=self.http_version,
+            name=self.name or None,
+            parameters=dumps(self.parameters) if self.parameters else None,
+            status_code=self.status_code,
+            content_type=self.content_type,
+            content_encoding=self.content_encoding or None,
+            **known,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,11 @@ a `multimodal_text` message of role `tool`; only the names and the metadata bloc
 
 from typing import Any
 
+from addon.asset_ids import pointer_id
 from addon.payload import dumps, integer, loads, mapping, scalars, string
 from addon.records import Asset, ImageCall, ImageGeneration
 
 TOOLS = frozenset({"dalle.text2im", "t2uay3k.sj1i4kz", "image_gen.text2im", "image_gen"})
-
-_SCHEMES = ("file-service://", "sediment://")
-
-
-def pointer_id(pointer: str) -> str | None:
-    """The asset id in a pointer: scheme and query gone, `*` of the URL form written `#`. None for other schemes."""
-    for scheme in _SCHEMES:
-        if pointer.startswith(scheme):
-            return pointer.removeprefix(scheme).partition("?")[0].replace("*", "#") or None
-    return None
 
 
 def image_call(recipient: str | None, text: str | None) -> ImageCall | None:
@@ -110,7 +101,6 @@ def image_asset(part: dict[str, Any], role: str, origin: str) -> Asset | None:
         size_bytes=integer(part.get("size_bytes")),
         width=integer(part.get("width")),
         height=integer(part.get("height")),
-        variant="thumbnail" if identity.endswith("#thumbnail") else "original",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from addon import images
+from addon.asset_ids import pointer_id
 from addon.payload import array, boolean, dumps, integer, mapping, microseconds, number, scalars, string
 from addon.records import Asset, Certainty, Citation, Message
 
@@ -231,7 +232,7 @@ def _part_assets(part: dict[str, Any], role: str, origin: str) -> list[Asset | N
 
 def _pointer_asset(pointer: Any, role: str, kind: str, origin: str, part: dict[str, Any] | None = None) -> Asset | None:
     pointer = string(pointer)
-    identity = images.pointer_id(pointer) if pointer is not None else None
+    identity = pointer_id(pointer) if pointer is not None else None
     if pointer is None or identity is None:
         return None
     size = integer((part or {}).get("size_bytes"))

@@ -220,10 +220,48 @@ WHEN (old.live <> new.live OR old.text IS NOT new.text)
     INSERT INTO messages_fts_cjk (rowid, text) SELECT new.n, new.text WHERE new.live = 0;
 END;
 CREATE TABLE asset_urls (
-    url TEXT PRIMARY KEY, asset_id TEXT, name TEXT, conversation_id TEXT, seen_at TEXT,
-    stream_id TEXT REFERENCES streams(id)
+    url TEXT PRIMARY KEY, asset_id TEXT NOT NULL REFERENCES assets(id), name TEXT, size_bytes INTEGER,
+    conversation_id TEXT, seen_at TEXT, stream_id TEXT REFERENCES streams(id)
 );
+CREATE INDEX asset_urls_asset_id ON asset_urls (asset_id);
+CREATE TABLE files (
+    sha256 TEXT PRIMARY KEY, path TEXT NOT NULL, mime_type TEXT, size_bytes INTEGER, width INTEGER, height INTEGER,
+    thumbnail_path TEXT, thumbnail_error TEXT
+);
+CREATE TABLE asset_files (
+    asset_id TEXT NOT NULL REFERENCES assets(id), sha256 TEXT NOT NULL REFERENCES files(sha256), url TEXT,
+    derived INTEGER, downloaded_at TEXT, stream_id TEXT REFERENCES streams(id), PRIMARY KEY (asset_id, sha256)
+);
+CREATE INDEX asset_files_sha256 ON asset_files (sha256);
+CREATE INDEX asset_files_url ON asset_files (url);
+ALTER TABLE assets ADD COLUMN error TEXT;
+ALTER TABLE assets ADD COLUMN stated_size_bytes INTEGER;
+ALTER TABLE assets ADD COLUMN stated_width INTEGER;
+ALTER TABLE assets ADD COLUMN stated_height INTEGER;
+CREATE INDEX assets_message_id ON assets (message_id);
+UPDATE assets SET size_bytes = nullif(size_bytes, 0), width = nullif(width, 0), height = nullif(height, 0);
+UPDATE assets SET stated_size_bytes = size_bytes, stated_width = width, stated_height = height;
 """
+
+_FILE_VIEWS = {
+    "image_gallery": """
+        SELECT g.id, g.conversation_id, c.title AS conversation_title, g.message_id, g.part_index, g.status, g.title,
+               asked.text AS user_prompt, g.prompt AS tool_prompt, g.size, coalesce(g.width, a.width) AS width,
+               coalesce(g.height, a.height) AS height, coalesce(g.size_bytes, a.size_bytes) AS size_bytes, g.seed,
+               g.gen_id, g.parent_gen_id, g.tool, g.model_slug, g.asset_id, g.asset_pointer, a.path AS asset_path,
+               f.thumbnail_path, a.variant, a.sha256, a.mime_type, g.created_at
+        FROM image_generations g
+        LEFT JOIN conversations c ON c.id = g.conversation_id
+        LEFT JOIN messages asked ON asked.conversation_id = g.conversation_id AND asked.id = g.prompt_message_id
+        LEFT JOIN assets a ON a.id = g.asset_id
+        LEFT JOIN files f ON f.sha256 = a.sha256""",
+    # What messages mention and no original is stored of: never fetched, only smaller, or refused by the service.
+    "missing_files": """
+        SELECT a.id AS asset_id, a.kind, a.origin, a.name, a.pointer, a.conversation_id, c.title AS conversation_title,
+               a.message_id, iif(a.sha256 IS NULL, NULL, a.variant) AS stored_variant, a.error, a.stream_id
+        FROM assets a LEFT JOIN conversations c ON c.id = a.conversation_id
+        WHERE a.origin IS NOT NULL AND (a.sha256 IS NULL OR a.variant <> 'original')""",
+}
 
 
 @migrations(name="0002_documents_and_files")
@@ -231,6 +269,9 @@ def documents_and_files(db: Database) -> None:
     """What arrives beside the answers: documents the page loads, and files."""
     for statement in _statements(_DOCUMENTS):
         db.execute(statement)
+    for name, query in _FILE_VIEWS.items():
+        db.execute(f"DROP VIEW IF EXISTS {name}")
+        db.execute(f"CREATE VIEW {name} AS {query}")
 
 
 def apply(db: Database) -> None:

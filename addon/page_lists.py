@@ -6,10 +6,10 @@ Pure. An item says less than the conversation itself, and says it in ISO 8601; w
 from collections.abc import Iterator
 from typing import Any
 
+from addon.asset_ids import pointer_id
 from addon.conversation_fields import about_conversation
 from addon.document_reading import DocumentReading
 from addon.documents import conversation_records
-from addon.images import pointer_id
 from addon.payload import array, dumps, integer, mapping, microseconds, string
 from addon.records import ListedImage, Record
 

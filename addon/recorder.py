@@ -28,11 +28,13 @@ from addon.exchange import Closing, Opening
 from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
 from addon.legs import Leg, LegKey, earlier
-from addon.records import Record, Run
+from addon.media import MediaFolder
+from addon.records import Record, Run, Thumbnail
 from addon.reports import report, trace
 from addon.safekeeping import set_aside
-from addon.segments import SegmentReader, run_of, segments
+from addon.segments import LeftSegments, SegmentReader, run_of, segments
 from addon.store import Store, StoreBusy
+from addon.thumbnailer import Thumbnailer
 
 SNAPSHOT_SECONDS = 0.19
 """How often a growing message is written: readers see it within a quarter of a second, wake-ups included."""
@@ -49,17 +51,25 @@ NICENESS = 10
 
 BATCH_RECORDS = 2000
 
+THUMBNAIL_SECONDS = 0.1
+"""How often it is seen whether thumbnails are made."""
+
+LAST_THUMBNAIL_SECONDS = 3.0
+"""How long the end waits for thumbnails; what is not made then is made at the next start."""
+
 
 @dataclass(slots=True)
 class _Source:
     """A segment being read and the captures of its open streams; `dead` when nobody writes it any more.
 
     `failed` when a bug of ours met one of its records: then the file is kept, since it may hold what no table does.
+    `unstored` when the disk did not take a file that is in it: then it is read again at the next start.
     """
 
     reader: SegmentReader
     dead: bool
     failed: bool = False
+    unstored: bool = False
     at: int = 0
     faulty: set[int] = field(default_factory=set)
     captures: dict[int, Capturing] = field(default_factory=dict)
@@ -68,8 +78,9 @@ class _Source:
 class Recorder:
     """Follows the segments of one writer, and those that an earlier one left behind."""
 
-    def __init__(self, store: Store, folder: Path, writer: str) -> None:
+    def __init__(self, store: Store, folder: Path, writer: str, media: MediaFolder) -> None:
         self.counters = {"streams": 0, "messages": 0, "events_unrecognised": 0, "errors": 0, "retries": 0}
+        self.counters["thumbnail_failures"] = 0
         self._store = store
         self._folder = folder
         self._writer = writer
@@ -77,10 +88,14 @@ class Recorder:
         self._batch: list[Record] = []
         self._written_at: dict[int, float] = {}
         self._closed: list[Capturing] = []
-        self._around = Surroundings(legs=self._legs, unchanged=self._unchanged)
+        self._left = LeftSegments()
+        self._media = media
+        self._thumbnailer = Thumbnailer(media.folder, store.images_without_thumbnail)
+        self._around = Surroundings(legs=self._legs, unchanged=self._unchanged, media=media, mentioned=self._mentioned)
 
     def run(self) -> None:
         """Until the proxy is gone and everything is stored."""
+        self._media.sweep()
         self._adopt()
         self._batch.append(Run(self._writer, now()))
         alive = True
@@ -93,6 +108,8 @@ class Recorder:
                 # readers wait for a message.
                 rest, due = RESTS * (time.monotonic() - began), self._pause()
                 time.sleep(min(rest, MAX_REST_SECONDS if due is None else max(due, MIN_REST_SECONDS)))
+        for made in self._thumbnailer.last(LAST_THUMBNAIL_SECONDS):
+            self._thumbnails(made)
 
     def step(self, *, final: bool = False) -> None:
         """Read what is new and write what is due; `final` when the writer is gone."""
@@ -113,10 +130,13 @@ class Recorder:
             self._batch += self._around.sockets.close(Closing("lost"))
         self._snapshots()
         self._flush()
+        self._thumbnails(self._thumbnailer.step())
         for path, source in list(self._sources.items()):
             if source.reader.ended and not source.captures:
                 if source.failed:
                     source.reader.set_aside()
+                elif source.unstored and self._leave(path):
+                    source.reader.close()
                 else:
                     source.reader.remove()
                 del self._sources[path]
@@ -125,7 +145,7 @@ class Recorder:
 
     def _discover(self, *, dead: bool) -> None:
         for path in segments(self._folder):
-            if path.name.startswith(f"{self._writer}-") and path not in self._sources:
+            if path.name.startswith(f"{self._writer}-") and path not in self._sources and path not in self._left:
                 # Gone, or not a file of ours: nothing that the proxy wrote.
                 with contextlib.suppress(OSError):
                     self._sources[path] = _Source(SegmentReader.follow(path), dead)
@@ -147,6 +167,13 @@ class Recorder:
             with self._watching(source, number):
                 self._close(source, number, capture, Closing("lost"), source.at)
         source.reader.ended = True
+
+    def _leave(self, path: Path) -> bool:
+        """Leave a segment, a file of which could not be stored, to the next start."""
+        left = self._left.take(path)
+        fate = f"its bytes wait in {path} for the next start" if left else "it is lost: too much of the journal waits"
+        report({"error": f"a file could not be stored: {fate}"})
+        return left
 
     # -- captures --------------------------------------------------------------------------------------------------
 
@@ -192,6 +219,9 @@ class Recorder:
         except Exception:
             self._batch.append(unreadable(capture.opening, at))
             raise
+        source.unstored |= self._media.take_missed()
+        if capture.opening.kind == "asset":
+            self._thumbnailer.wake()
 
     def _legs(self, key: LegKey, value: str, opening: Opening) -> list[Leg]:
         """The legs that began before an exchange: those that are stored and those that are still open."""
@@ -205,6 +235,16 @@ class Recorder:
         self._flush()
         return self._store.unchanged(opening, digest)
 
+    def _mentioned(self, asset_id: str, address: str) -> bool:
+        self._flush()
+        return self._store.mentioned(asset_id, address)
+
+    def _thumbnails(self, made: list[Thumbnail]) -> None:
+        if made:
+            self.counters["thumbnail_failures"] += sum(thumbnail.path is None for thumbnail in made)
+            self._batch += made
+            self._flush()
+
     def _snapshots(self) -> None:
         moment = time.monotonic()
         for source in self._sources.values():
@@ -215,10 +255,11 @@ class Recorder:
                         self._batch += capture.snapshot()
 
     def _pause(self) -> float | None:
-        """Seconds until a growing message is due, None when there is none."""
+        """Seconds until a growing message or a thumbnail is due, None when there is none."""
         captures = [capture for source in self._sources.values() for capture in source.captures.values()]
         due = [self._written_at.get(id(capture), 0.0) for capture in captures if capture.changed]
-        return max(0.0, min(due) + SNAPSHOT_SECONDS - time.monotonic()) if due else None
+        pauses = [max(0.0, min(due) + SNAPSHOT_SECONDS - time.monotonic())] if due else []
+        return min([*pauses, *([THUMBNAIL_SECONDS] if self._thumbnailer.working else [])], default=None)
 
     # -- the database ----------------------------------------------------------------------------------------------
 
@@ -297,7 +338,8 @@ def _record(database: Path, writer: str, *, durable: bool) -> None:
     report({"ready": os.getpid()})
     if durable:
         JournalSync(archive.inflight_folder(database)).start()
-    Recorder(store, archive.inflight_folder(database), writer).run()
+    media = MediaFolder(archive.media_folder(database))
+    Recorder(store, archive.inflight_folder(database), writer, media).run()
     store.close()
 
 

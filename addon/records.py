@@ -29,7 +29,50 @@ class Asset:
     size_bytes: int | None = None
     width: int | None = None
     height: int | None = None
-    variant: str = "original"
+
+
+@dataclass(frozen=True, slots=True)
+class AssetLocation:
+    """Where the service said that an asset's bytes are, or why it has none; `address` as in `asset_ids`."""
+
+    asset_id: str
+    at: int
+    stream_id: str
+    address: str | None
+    name: str | None = None
+    size_bytes: int | None = None
+    conversation_id: str | None = None
+    message_id: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFile:
+    """A file that was received and lies in the media folder; `asset_id` as far as its address alone tells.
+
+    `derived` when the address is that of a smaller encoding.
+    """
+
+    asset_id: str
+    address: str
+    stream_id: str
+    at: int
+    sha256: str
+    path: str
+    mime_type: str
+    size_bytes: int
+    width: int | None
+    height: int | None
+    derived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """What became of the thumbnail of a stored file: its path, or why there is none."""
+
+    sha256: str
+    path: str | None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,4 +358,7 @@ Record = (
     | StreamSeen
     | RequestBody
     | Run
+    | AssetLocation
+    | AssetFile
+    | Thumbnail
 )

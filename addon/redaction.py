@@ -32,6 +32,9 @@ _RUN = re.compile(rb'((?:[^"\\\s?]|\\[/u])++)(?:\?(?:[^"\\\s]|\\[/u])++)?+')
 _SIGNED = re.compile(
     rb"(?i)\Awss?:|oaiusercontent\.com|blob\.core\.windows\.net|webpubsub\.azure\.com|ws\.chatgpt\.com|estuary(?:\\?/)content"
 )
+# The id by which estuary names a file is no secret, and nothing else says which file a URL was of.
+_ESTUARY_ID = re.compile(rb"(?:^|&|\\u0026)(id=file[-_][A-Za-z0-9_.%*-]{1,200})(?=&|\\u0026|$)")
+
 # At the start of a word, an escape of JSON or of a URL included: "KeyJavaScriptConcepts" is no token.
 _JWT = re.compile(
     rb"eyJ(?:(?<![A-Za-z0-9]eyJ)|(?<=\\[bfnrt]eyJ)|(?<=\\u[0-9A-Fa-f]{4}eyJ)|(?<=%[0-9A-Fa-f]{2}eyJ))"
@@ -168,13 +171,19 @@ def _member(match: re.Match[bytes]) -> bytes:
     key, value = match.groups()
     if _JWT.fullmatch(value) and value.count(b".") >= 2:
         return key + REDACTED
-    url, mark, _ = value.partition(b"?")
-    return key + url + b"?" + REDACTED if mark and _SIGNED.search(url) else match.group()
+    url, mark, query = value.partition(b"?")
+    return key + url + b"?" + _unsigned(url, query) if mark and _SIGNED.search(url) else match.group()
 
 
 def _without_query(match: re.Match[bytes]) -> bytes:
     url = match[1]
-    return url + b"?" + REDACTED if len(url) < len(match[0]) and _SIGNED.search(url) else match[0]
+    query = match[0][len(url) + 1 :]
+    return url + b"?" + _unsigned(url, query) if len(url) < len(match[0]) and _SIGNED.search(url) else match[0]
+
+
+def _unsigned(url: bytes, query: bytes) -> bytes:
+    named = _ESTUARY_ID.search(query) if url.endswith((b"estuary/content", b"estuary\\/content")) else None
+    return named[1] + b"&" + REDACTED if named else REDACTED
 
 
 def _topic_in(token: bytes) -> bytes:

@@ -18,6 +18,9 @@ from addon.records import Run
 
 _READ_BYTES = 1024 * 1024
 
+MOST_LEFT_BYTES = 256 * 1024 * 1024
+"""How much of the journal may wait for the next start."""
+
 
 class SegmentReader:
     """The reading side of one segment: `read` returns the whole records that were added since the last call."""
@@ -99,6 +102,32 @@ class SegmentReader:
                 self.ended = True
                 return
             yield JournalRecord(Kind(kind), stream, at, block[body:start])
+
+
+class LeftSegments:
+    """Segments that wait for the next start, since a file in them could not be stored; so many bytes at most.
+
+    Beyond that they go, file or not: a journal that grows for ever would keep a full disk full.
+    """
+
+    def __init__(self, most_bytes: int = MOST_LEFT_BYTES) -> None:
+        self._paths: set[Path] = set()
+        self._room = most_bytes
+
+    def __contains__(self, path: Path) -> bool:
+        return path in self._paths
+
+    def take(self, path: Path) -> bool:
+        """Whether this one may wait too; one that is gone cannot."""
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return False
+        if size > self._room:
+            return False
+        self._paths.add(path)
+        self._room -= size
+        return True
 
 
 def segments(folder: Path) -> list[Path]:

@@ -5,19 +5,25 @@ Everything is an upsert: what is read twice changes nothing (`message_rows` has 
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from addon import archive
+from addon.asset_ids import SANDBOX
+from addon.asset_rows import write_file, write_location, write_thumbnail
 from addon.conversation_rows import has_read, write_conversation, write_document_read
 from addon.database import PASSING, code, connect, damages, identity, reason, refuses
 from addon.document_rows import write_body, write_canvas, write_listed_image, write_seen
 from addon.errors import ArchiveError, DamagedArchive
 from addon.exchange import Opening
+from addon.file_types import THUMBNAILED
 from addon.legs import MOST_LEGS, Leg, LegKey
 from addon.message_rows import write_growth, write_message
 from addon.payload import dumps
 from addon.records import (
+    AssetFile,
+    AssetLocation,
     CanvasDocument,
     Conversation,
     DocumentRead,
@@ -30,6 +36,7 @@ from addon.records import (
     Stream,
     StreamBody,
     StreamSeen,
+    Thumbnail,
     TypedEvent,
 )
 from addon.rows import columns, ensure_conversation, microseconds, timestamp, upsert
@@ -122,6 +129,29 @@ class Store:
             return row["id"] if row and row["digest"] == digest else None
         return None
 
+    def mentioned(self, asset_id: str, address: str) -> bool:
+        """Whether a stored message mentions an asset, or the asset at an address; when that cannot be read, False."""
+        queries = (
+            "SELECT 1 FROM message_assets WHERE asset_id = :id",
+            "SELECT 1 FROM message_assets JOIN asset_urls USING (asset_id) WHERE url = :address",
+            "SELECT 1 FROM image_generations WHERE asset_id = :id",
+            "SELECT 1 FROM messages WHERE id = :message",
+        )
+        message = asset_id.removeprefix(SANDBOX).partition("/")[0] if asset_id.startswith(SANDBOX) else None
+        known = {"id": asset_id, "address": address, "message": message}
+        with contextlib.suppress(sqlite3.Error):
+            return any(self._db.execute(query, known).fetchone() for query in queries)
+        return False
+
+    def images_without_thumbnail(self, limit: int) -> list[tuple[str, str]]:
+        """Digest and path of the newest images of which no thumbnail has been tried; [] when they cannot be read."""
+        marks = ", ".join("?" * len(THUMBNAILED))
+        query = f"""SELECT sha256, path FROM files WHERE thumbnail_path IS NULL AND thumbnail_error IS NULL
+                    AND mime_type IN ({marks}) ORDER BY rowid DESC LIMIT ?"""
+        with contextlib.suppress(sqlite3.Error):
+            return [(row["sha256"], row["path"]) for row in self._db.execute(query, (*THUMBNAILED, limit))]
+        return []
+
     def write(self, records: Sequence[Record]) -> None:
         """Store a batch in one transaction. Raises `StoreBusy`; then it is to be written again, whole.
 
@@ -170,45 +200,44 @@ class Store:
             raise
 
     def _write(self, record: Record) -> None:
-        match record:
-            case Message():
-                write_message(self._db, record)
-            case MessageGrowth():
-                write_growth(self._db, record)
-            case Conversation():
-                write_conversation(self._db, record)
-            case DocumentRead():
-                write_document_read(self._db, record)
-            case CanvasDocument():
-                write_canvas(self._db, record)
-            case ListedImage():
-                write_listed_image(self._db, record)
-            case TypedEvent():
-                self._event(record)
-            case Stream():
-                self._stream(record)
-            case StreamBody():
-                write_body(self._db, record)
-            case StreamSeen():
-                write_seen(self._db, record)
-            case RequestBody():
-                upsert(self._db, "request_bodies", "stream_id", columns(record))
-            case Run():
-                write_run(self._db, record)
-
-    # -- streams and events ----------------------------------------------------------------------------------------
-
-    def _stream(self, record: Stream) -> None:
-        ensure_conversation(self._db, record.conversation_id, record.source, record.started_at)
-        upsert(self._db, "streams", "id", columns(record))
-
-    def _event(self, record: TypedEvent) -> None:
-        values = columns(record)
-        names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self._db.execute(f"INSERT OR REPLACE INTO events ({names}) VALUES ({marks})", list(values.values()))
+        _WRITERS[type(record)](self._db, record)
 
 
 def _leg(row: sqlite3.Row) -> Leg:
     names = [name for name in Leg.__slots__ if name not in ("stream_id", "started_at")]
     started_at = microseconds(row["started_at"])
     return Leg(stream_id=row["id"], started_at=started_at, **{name: row[name] for name in names})
+
+
+def _write_stream(db: sqlite3.Connection, record: Stream) -> None:
+    ensure_conversation(db, record.conversation_id, record.source, record.started_at)
+    upsert(db, "streams", "id", columns(record))
+
+
+def _write_event(db: sqlite3.Connection, record: TypedEvent) -> None:
+    values = columns(record)
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    db.execute(f"INSERT OR REPLACE INTO events ({names}) VALUES ({marks})", list(values.values()))
+
+
+def _write_request(db: sqlite3.Connection, record: RequestBody) -> None:
+    upsert(db, "request_bodies", "stream_id", columns(record))
+
+
+_WRITERS: Mapping[type, Callable[[sqlite3.Connection, Any], None]] = {
+    Message: write_message,
+    MessageGrowth: write_growth,
+    Conversation: write_conversation,
+    DocumentRead: write_document_read,
+    CanvasDocument: write_canvas,
+    ListedImage: write_listed_image,
+    TypedEvent: _write_event,
+    Stream: _write_stream,
+    StreamBody: write_body,
+    StreamSeen: write_seen,
+    RequestBody: _write_request,
+    Run: write_run,
+    AssetLocation: write_location,
+    AssetFile: write_file,
+    Thumbnail: write_thumbnail,
+}

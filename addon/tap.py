@@ -28,11 +28,19 @@ class Capturing(Protocol):
 class Tap:
     """The stream callable of one response. Never raises, never changes what passes."""
 
-    def __init__(self, capture: Capturing, flow_id: str, stream: int, then: Callable[[bytes], Chunks] | None) -> None:
+    def __init__(
+        self,
+        capture: Capturing,
+        flow_id: str,
+        stream: int,
+        then: Callable[[bytes], Chunks] | None,
+        length: int | None = None,
+    ) -> None:
         self.flow_id = flow_id
         self.stream = stream
         self.seen = 0
-        self.body: list[bytes] | None = []
+        # A body that is announced to be too large is not even begun to be remembered.
+        self.body: list[bytes] | None = None if length is not None and length > MAX_RETURNED_BYTES else []
         self._capture = capture
         self._then = then
 

@@ -18,6 +18,7 @@ ENDED = Closing("end")
 TABLES = (
     "streams", "stream_bodies", "request_bodies", "conversations", "messages", "message_versions", "assets",
     "message_assets", "image_generations", "events", "citations", "canvas_documents", "runs",
+    "asset_urls", "files", "asset_files",
 )  # fmt: skip
 
 type Row = dict[str, Any]

@@ -31,10 +31,12 @@ def test_a_new_archive_is_an_empty_private_file_beside_a_private_folder(tmp_path
     finally:
         os.umask(before)
     modes = {path.name: (path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in tmp_path.iterdir()}
-    assert modes == {"chatgpt.db": (False, 0o600), "chatgpt.db-inflight": (True, 0o700)}
+    folders = {"chatgpt.db-inflight": (True, 0o700), "chatgpt.db-media": (True, 0o700)}
+    assert modes == {"chatgpt.db": (False, 0o600), **folders}
     assert (tmp_path / "chatgpt.db").stat().st_size == 0
     archive.prepare(tmp_path / "chatgpt.db")
     assert archive.inflight_folder(tmp_path / "chatgpt.db") == tmp_path / "chatgpt.db-inflight"
+    assert archive.media_folder(tmp_path / "chatgpt.db") == tmp_path / "chatgpt.db-media"
 
 
 def test_a_folder_is_no_archive(tmp_path: Path) -> None:
@@ -92,12 +94,14 @@ def test_what_a_newer_version_wrote_stays_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_the_folder_of_the_journal_must_be_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "chatgpt.db-inflight").write_text("in the way")
-    assert refusal(tmp_path / "chatgpt.db") == "PATH-inflight: cannot be written: not a folder of this user"
-    (tmp_path / "chatgpt.db-inflight").unlink()
-    (tmp_path / "chatgpt.db-inflight").symlink_to(tmp_path)
-    assert refusal(tmp_path / "chatgpt.db") == "PATH-inflight: cannot be written: not a folder of this user"
+@pytest.mark.parametrize("name", ["inflight", "media"])
+def test_the_folders_of_the_journal_and_of_files_must_be_folders(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / f"chatgpt.db-{name}"
+    folder.write_text("in the way")
+    assert refusal(tmp_path / "chatgpt.db") == f"PATH-{name}: cannot be written: not a folder of this user"
+    folder.unlink()
+    folder.symlink_to(tmp_path)
+    assert refusal(tmp_path / "chatgpt.db") == f"PATH-{name}: cannot be written: not a folder of this user"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

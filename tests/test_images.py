@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from addon import images
+from addon.asset_ids import pointer_id
 from addon.capture import Closing
 from addon.records import ImageCall
 from tests.recording import (
@@ -144,7 +145,7 @@ def test_previews_become_the_image(archive: Archive) -> None:
     (row,) = stored(archive)
     assert (row["asset_id"], row["size_bytes"], row["status"]) == ("file_2", 77, "complete")
     assert archive.rows("SELECT id, size_bytes FROM assets ORDER BY id") == [
-        {"id": "file_1", "size_bytes": 0},
+        {"id": "file_1", "size_bytes": None},
         {"id": "file_2", "size_bytes": 77},
     ]
     assert archive.count("message_assets") == 2
@@ -264,7 +265,7 @@ def test_only_what_an_image_tool_made_is_an_image_generation(said: dict[str, Any
     ],
 )
 def test_the_id_of_an_asset_is_the_same_in_all_its_forms(pointer: str, identity: str | None) -> None:
-    assert images.pointer_id(pointer) == identity
+    assert pointer_id(pointer) == identity
 
 
 @pytest.mark.parametrize(

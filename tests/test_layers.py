@@ -47,9 +47,7 @@ def test_only_the_store_side_knows_sqlite() -> None:
 
 
 def test_the_recorder_starts_without_mitmproxy_and_without_what_only_migrations_need() -> None:
-    script = (
-        "import addon.recorder, sys; print([name for name in ('mitmproxy', 'sqlite_utils') if name in sys.modules])"
-    )
+    script = "import addon.recorder, sys; print([name for name in ('mitmproxy', 'sqlite_utils', 'PIL') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

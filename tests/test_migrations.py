@@ -15,6 +15,7 @@ from addon import migrations
 from addon.errors import ArchiveError
 from addon.records import Run
 from addon.store import Store, StoreBusy
+from tests.receiving import download, png, receive
 from tests.recording import (
     FINISHED,
     STARTED,
@@ -51,6 +52,8 @@ def fill(archive: Archive) -> None:
     archive.store.write([Run("1-a", STARTED)])
     archive.record(v0(*[envelope(message("A", text, status=FINISHED)) for text in ("one", "two")]), stream_id="other")
     archive.load("textdocs", [{"id": "C", "version": 1, "content": "Tides"}], parameters={"conversation_id": "talk"})
+    download(archive, {"download_url": "/backend-api/estuary/content?id=file_1"})
+    receive(archive, png(2, 2))
 
 
 def opened_at(path: Path, step: int) -> sqlite3.Connection:
@@ -126,7 +129,8 @@ def test_every_row_of_an_earlier_version_stays_and_a_copy_is_kept_until_the_new_
     store.write([Run("whole", later, later + 1)])
     store.close()
     Store.open(path).close()
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["chatgpt.db", "chatgpt.db-inflight"]
+    left = sorted(entry.name for entry in tmp_path.iterdir())
+    assert left == ["chatgpt.db", "chatgpt.db-inflight", "chatgpt.db-media"]
 
 
 def test_without_a_copy_nothing_is_changed(tmp_path: Path) -> None:
@@ -138,7 +142,7 @@ def test_without_a_copy_nothing_is_changed(tmp_path: Path) -> None:
         Store.open(path)
     assert path.read_bytes() == before
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [
-        "chatgpt.db", "chatgpt.db-inflight", "chatgpt.db.v1-backup"
+        "chatgpt.db", "chatgpt.db-inflight", "chatgpt.db-media", "chatgpt.db.v1-backup"
     ]  # fmt: skip
 
 
@@ -189,6 +193,11 @@ def test_every_reference_is_declared(archive: Archive) -> None:
         ("message_assets", "message_n"): ("messages", "n"),
         ("message_assets", "asset_id"): ("assets", "id"),
         ("assets", "stream_id"): ("streams", "id"),
+        ("asset_urls", "asset_id"): ("assets", "id"),
+        ("asset_urls", "stream_id"): ("streams", "id"),
+        ("asset_files", "asset_id"): ("assets", "id"),
+        ("asset_files", "sha256"): ("files", "sha256"),
+        ("asset_files", "stream_id"): ("streams", "id"),
         ("image_generations", "conversation_id"): ("conversations", "id"),
         ("image_generations", "asset_id"): ("assets", "id"),
         ("image_generations", "stream_id"): ("streams", "id"),

@@ -76,7 +76,7 @@ def test_a_key_that_only_resembles_one_stays(key: str) -> None:
         ),
         ({"wss_url": f"wss://async-2.chatgpt.com/client?access_token={JWT}"}, {"wss_url": "wss://async-2.chatgpt.com/client?redacted"}),
         ({"download_url": SIGNED}, {"download_url": "https://files.oaiusercontent.com/file-abc?redacted"}),
-        ({"download_url": ESTUARY}, {"download_url": "https://chatgpt.com/backend-api/estuary/content?redacted"}),
+        ({"download_url": ESTUARY}, {"download_url": "https://chatgpt.com/backend-api/estuary/content?id=file_0&redacted"}),
         ({"thumbnail": {"path": "/backend-api/estuary/content?id=f&sig=0123abcd"}}, {"thumbnail": {"path": "/backend-api/estuary/content?redacted"}}),
         ({"upload_url": "https://x.blob.core.windows.net/f?sig=0123abcd"}, {"upload_url": "https://x.blob.core.windows.net/f?redacted"}),
         ({"url": 'https://x.oaiusercontent.com/f?name="a"&sig=0123abcd'}, {"url": "https://x.oaiusercontent.com/f?redacted"}),
@@ -176,7 +176,7 @@ def test_tokens_are_shapes_at_the_start_of_a_word() -> None:
 def test_with_tokens_shapes_go_wherever_they_stand() -> None:
     assert redacted({"x": [f"see {SIGNED} and {JWT}"], "y": [ESTUARY], "v": JWT}, tokens=True) == {
         "x": ["see https://files.oaiusercontent.com/file-abc?redacted and redacted"],
-        "y": ["https://chatgpt.com/backend-api/estuary/content?redacted"],
+        "y": ["https://chatgpt.com/backend-api/estuary/content?id=file_0&redacted"],
         "v": "redacted",
     }
     assert redact(f'{{\\"url\\":\\"{SIGNED}\\"}}'.encode(), tokens=True) == (

@@ -158,6 +158,7 @@ def test_the_files_are_the_persons_alone_whatever_the_umask(tmp_path: Path) -> N
         "chatgpt.db-wal": 0o600,
         "chatgpt.db-shm": 0o600,
         "chatgpt.db-inflight": 0o700,
+        "chatgpt.db-media": 0o700,
     }
 
 

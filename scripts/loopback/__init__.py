@@ -14,6 +14,7 @@ of the product imports it. What is where:
     authority   the certificates it shows
     sockets     Socket, Peer and open_socket(): WebSockets, both ends
     proxy       Proxy: mitmdump as a process
+    files       Files and File, what answers for files; URL_SECRETS, what signs their URLs
     client      Client and Received, fetch(), send_turn(), resume_turn()
     turn        the requests that send a prompt and go on with an answer, and the SECRETS in them
     __main__    a Service as a process of its own: python -m scripts.loopback --scene search
@@ -25,6 +26,7 @@ from scripts.loopback.authority import HOSTS, Authority
 from scripts.loopback.client import Ask, Client, Received, fetch, resume_turn, send_turn
 from scripts.loopback.codings import by_event, encode, encode_chunks, every, ragged, whole
 from scripts.loopback.exchange import EVENT_STREAM, Answer, End, Header, Request, Respond, answer
+from scripts.loopback.files import STORAGE, URL_SECRETS, File, Files
 from scripts.loopback.proxy import Proxy, Upstream
 from scripts.loopback.service import Service
 from scripts.loopback.sockets import Peer, Socket, Text, open_socket
@@ -45,12 +47,16 @@ __all__ = [
     "HOSTS",
     "RESUME_URL",
     "SECRETS",
+    "STORAGE",
     "TURN_URL",
+    "URL_SECRETS",
     "Answer",
     "Ask",
     "Authority",
     "Client",
     "End",
+    "File",
+    "Files",
     "Header",
     "Peer",
     "Proxy",

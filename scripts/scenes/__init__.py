@@ -13,6 +13,7 @@ bytes. Shapes are those of recorded traffic of 2024 to 2026; nothing in them bel
     script      the writer with which they are written: Script
     wire        what becomes of a message and its changes in v1 and v0
     documents   what the page loads when a conversation is over: conversation_document(), ..., a Library of them
+    pictures    the bytes of the images: picture(), preview()
     pages       what comes instead of a stream: error_403(), challenge_page()
 
 All that is public is imported from here: `from scripts import scenes`.
@@ -23,6 +24,7 @@ from scripts.scenes.documents import Library, conversation_document, conversatio
 from scripts.scenes.examples import SCENES, prose
 from scripts.scenes.images import IMAGE_BYTES, IMAGE_TOOL, dalle_answer, image_answer
 from scripts.scenes.pages import Page, challenge_page, error_403
+from scripts.scenes.pictures import picture, preview
 from scripts.scenes.scene import Encoding, Exchange, Image, Json, Scene, asked
 from scripts.scenes.script import EPOCH, words_of
 from scripts.scenes.sockets import (
@@ -73,7 +75,9 @@ __all__ = [
     "heartbeat",
     "image_answer",
     "image_updates",
+    "picture",
     "plain_answer",
+    "preview",
     "prose",
     "reasoning_answer",
     "search_answer",
