@@ -14,3 +14,7 @@ class ArchiveError(Exception):
 
 class DamagedArchive(ArchiveError):
     """The database is not what we wrote any more: damaged, or gone. Capture goes on in a new one."""
+
+
+class ImportFailure(Exception):
+    """A file, or the rest of it, cannot be imported; the message is one line that says why, without the file's name."""

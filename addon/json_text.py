@@ -1,0 +1,194 @@
+"""JSON texts of any size, read piece by piece: in memory stands one element of an array, never the whole text.
+
+The standard library's scanner does the work: it says where a value ends, and it takes lone surrogates, which other
+parsers change or refuse. Only an element that is no JSON is looked at by its brackets, so that the next one is found.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+MAX_VALUE_CHARACTERS = 512 * 1024 * 1024
+"""A single value that is longer is taken for an attack."""
+
+_BLOCK_BYTES = 512 * 1024
+_GOES_ON = 3
+_UNFINISHED = re.compile(r"[-+.\\\w]{0,12}")
+_SPACE = re.compile(r"[ \t\r\n]*+")
+_BRACKET = re.compile(r'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])', re.DOTALL)
+# `NaN` and its like are not JSON (RFC 8259 6), nor are control characters in strings: the rest of the value is kept.
+_scan = json.JSONDecoder(parse_constant=lambda _: None, strict=False).raw_decode
+
+
+class JsonCut(Exception):
+    """The text ends before it is complete."""
+
+
+class JsonBroken(Exception):
+    """The text is no JSON from here on; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Stands for an element that is no JSON; `offset` is its place in the text, in characters."""
+
+    offset: int
+
+
+class JsonText:
+    """One JSON text, walked from its beginning: `peek` what comes, then take the `value`, or go into it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        # Invalid UTF-8 becomes U+FFFD as everywhere (WHATWG HTML 9.2.6); a leading BOM is none of the text.
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._text = ""
+        self._at = 0
+        self._passed = 0
+        self._value_at = 0
+        self._ended = False
+
+    @property
+    def offset(self) -> int:
+        """How many characters have been passed."""
+        return self._passed + self._at
+
+    @property
+    def taken(self) -> str:
+        """The text of the value that was taken last, until more is read."""
+        return self._text[self._value_at : self._at]
+
+    def peek(self) -> str:
+        """The first character of what comes next, "" at the end of the text."""
+        while True:
+            space = _SPACE.match(self._text, self._at)
+            self._at = space.end() if space else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def value(self) -> Any:
+        """The value that comes next, whole. Raises `JsonCut`, `JsonBroken`."""
+        if self.peek() == "":
+            raise JsonCut
+        wanted = 0
+        while True:
+            try:
+                value, end = _scan(self._text, self._at)
+            except (ValueError, RecursionError) as error:
+                if self._hopeless(error):
+                    place = self._passed + getattr(error, "pos", self._at)
+                    raise JsonBroken(f"no JSON at character {place}") from None
+            else:
+                # A number could go on in what has not been read: "1" with ".5", "e5", "e+5".
+                if self._ended or self._text[end - 1] in '"]}' or len(self._text) >= end + _GOES_ON:
+                    self._value_at, self._at = self._at, end
+                    return value
+            # Twice as much each time, so that what is read again stays in proportion.
+            wanted = max(2 * wanted, len(self._text) - self._at)
+            self._read(wanted)
+
+    def elements(self) -> Iterator[Any]:
+        """The elements of the array that comes next, `Damaged` for those that are no JSON.
+
+        Raises `JsonCut` where the text ends too early, `JsonBroken` where the array itself is none.
+        """
+        self._take("[")
+        if self.peek() == "]":
+            self._at += 1
+            return
+        while True:
+            self.peek()
+            start = self.offset
+            try:
+                yield self.value()
+            except JsonBroken:
+                self._skip_by_brackets()
+                yield Damaged(start)
+            if self._separator("]"):
+                return
+
+    def members(self) -> Iterator[str]:
+        """The keys of the object that comes next; the value of each is taken, or skipped when it was not."""
+        self._take("{")
+        if self.peek() == "}":
+            self._at += 1
+            return
+        while True:
+            key = self.value()
+            if not isinstance(key, str):
+                raise JsonBroken(f"no JSON at character {self.offset}")
+            self._take(":")
+            self.peek()
+            before = self.offset
+            yield key
+            if self.offset == before:
+                self.value()
+            if self._separator("}"):
+                return
+
+    def _separator(self, closing: str) -> bool:
+        """Pass what stands between two values; whether that is the end of them."""
+        found = self.peek()
+        if found not in (",", closing):
+            raise JsonCut if found == "" else JsonBroken(f"no JSON at character {self.offset}")
+        self._at += 1
+        return found == closing
+
+    def _take(self, character: str) -> None:
+        found = self.peek()
+        if found != character:
+            raise JsonCut if found == "" else JsonBroken(f"no JSON at character {self.offset}")
+        self._at += 1
+
+    def _hopeless(self, error: Exception) -> bool:
+        """Whether reading more cannot make a value of what comes next; raises `JsonCut` where there is no more."""
+        if not isinstance(error, json.JSONDecodeError):
+            return True
+        # What stands at the end of what was read may go on: a string, an escape, a word, a number.
+        unread = self._text[error.pos : error.pos + 16]
+        goes_on = error.msg.startswith("Unterminated string") or _UNFINISHED.fullmatch(unread) is not None
+        if goes_on and self._ended:
+            raise JsonCut
+        if goes_on and len(self._text) - self._at > MAX_VALUE_CHARACTERS:
+            raise JsonBroken(f"a value of more than {MAX_VALUE_CHARACTERS} characters at character {self.offset}")
+        return not goes_on
+
+    def _skip_by_brackets(self) -> None:
+        """Pass a value that is no JSON: to where its brackets close, or to the end of a bare word."""
+        depth = 0
+        if self.peek() not in ("[", "{"):
+            while self.peek() not in (",", "]", "}", ""):
+                self._at += 1
+            return
+        while True:
+            bracket = _BRACKET.match(self._text, self._at)
+            if bracket is None:
+                if self._ended:
+                    raise JsonCut
+                self._read(max(_BLOCK_BYTES, len(self._text) - self._at))
+                continue
+            depth += 1 if bracket[1] in "[{" else -1
+            self._at = bracket.end()
+            if depth == 0:
+                return
+
+    def _read(self, count: int) -> None:
+        while count > 0 and not self._ended:
+            before = len(self._text) - self._at
+            self._more()
+            count -= max(1, len(self._text) - self._at - before)
+
+    def _more(self) -> bool:
+        if self._ended:
+            return False
+        block = self._file.read(_BLOCK_BYTES)
+        self._ended = not block
+        more = self._decoder.decode(block, final=self._ended)
+        self._passed += self._at
+        self._text, self._at = self._text[self._at :] + more, 0
+        return bool(more) or not self._ended

@@ -1,0 +1,5 @@
+"""`python -m analysis` is `chatgpt-capture`."""
+
+from analysis.cli import main
+
+main()

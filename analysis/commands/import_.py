@@ -1,0 +1,90 @@
+"""`chatgpt-capture import`: what somebody has already: HAR recordings, official exports, event streams, saved flows."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.cli import database_option
+from analysis.import_report import ImportReport
+
+if TYPE_CHECKING:
+    from addon.import_files import ImportFile, Unreadable
+    from addon.importers import Imported, Importer
+
+
+@click.command("import", short_help="Import HAR files, official exports, event streams, saved flows.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE|FOLDER...")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@database_option
+def command(paths: tuple[Path, ...], as_json: bool, database: Path) -> None:
+    """Import what you have already. What a file is, is told by its content:
+
+    \b
+    - a HAR recording of Chrome, Firefox or mitmproxy
+    - ChatGPT's official export: the zip, its folder, or the JSON files in it
+    - one conversation, or several, as JSON
+    - the body of an event stream
+    - flows that mitmproxy saved (-w)
+
+    - is standard input. Importing again changes nothing. The report at the end counts what the files hold and what of
+    it is stored; the exit code is 1 when anything is missing or could not be read.
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    report = ImportReport(as_json)
+    try:
+        _import(paths, database.absolute(), report)
+    finally:
+        report.print()
+    if report.failed:
+        raise click.exceptions.Exit(1)
+
+
+def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> None:
+    from addon.archive_writer import ArchiveWriter
+    from addon.errors import ArchiveError
+    from addon.import_files import Unreadable
+    from addon.importers import Importer
+    from analysis.fidelity import Fidelity
+
+    def wait(reason: str) -> None:
+        click.echo(f"{database}: {reason}; waiting for the other program", err=True)
+
+    fidelity = Fidelity()
+    try:
+        with contextlib.closing(ArchiveWriter(database, wait)) as writer:
+            importer = Importer(writer, fidelity)
+            for file in _files(paths):
+                with report.file(file.name, named=isinstance(file, Unreadable) or file.named) as done:
+                    if isinstance(file, Unreadable):
+                        done.failures.append(file.reason)
+                    else:
+                        _read(file, importer, database, done)
+    except ArchiveError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        report.counts = fidelity.compare(database)
+        raise
+    report.counts = fidelity.compare(database)
+
+
+def _read(file: "ImportFile", importer: "Importer", database: Path, done: "Imported") -> None:
+    from addon.errors import ImportFailure
+    from addon.saved_flows import read_flows
+    from analysis.import_progress import watched
+
+    with watched(file) as seen:
+        importer.read(seen, done)
+        if done.kind == "flows":
+            try:
+                read_flows(seen, database, done)
+            except ImportFailure as error:
+                done.failures.append(str(error))
+
+
+def _files(paths: tuple[Path, ...]) -> "Iterator[ImportFile | Unreadable]":
+    from addon.import_files import files_in, standard_input
+
+    for path in paths:
+        yield from standard_input() if str(path) == "-" else files_in(path.expanduser())

@@ -1,0 +1,225 @@
+"""What imported files hold against what the archive holds: counted in each on its own account.
+
+The files are walked here a second time, by other rules than those of the capture: every object that looks like a
+message counts. What they hold is noted in a temporary database of SQLite's, so that memory does not grow with it, and
+looked up in the archive by queries.
+"""
+
+import json
+import re
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_NOTES = """
+CREATE TABLE conversations (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE messages (
+    conversation_id TEXT, id TEXT, content_type TEXT, fingerprint INTEGER, PRIMARY KEY (conversation_id, id)
+) WITHOUT ROWID;
+CREATE TABLE files (
+    message_id TEXT, id TEXT, kind TEXT, PRIMARY KEY (message_id, id, kind)
+) WITHOUT ROWID;
+"""
+
+# A text may have been replaced by a newer one since: then it is a version.
+_STORED = """
+    SELECT held.content_type AS kind, count(*) AS held,
+           sum(EXISTS (
+               SELECT 1 FROM archive.messages stored
+               WHERE stored.id = held.id AND held.conversation_id IN ('', stored.conversation_id)
+                 AND (held.fingerprint IS NULL OR fingerprint(stored.text) = held.fingerprint
+                      OR EXISTS (SELECT 1 FROM archive.message_versions version
+                                 WHERE version.message_n = stored.n
+                                   AND fingerprint(version.text) = held.fingerprint)))) AS stored
+    FROM messages held GROUP BY held.content_type ORDER BY held DESC, kind"""
+_STORED_CONVERSATIONS = """
+    SELECT 'conversations' AS kind, count(*) AS held,
+           sum(EXISTS (SELECT 1 FROM archive.conversations stored WHERE stored.id = held.id)) AS stored
+    FROM conversations held"""
+_STORED_FILES = """
+    SELECT held.kind, count(*) AS held,
+           sum(EXISTS (
+               SELECT 1 FROM archive.message_assets stored
+               JOIN archive.messages message ON message.n = stored.message_n
+               WHERE stored.asset_id = held.id AND message.id = held.message_id)) AS stored
+    FROM files held GROUP BY held.kind ORDER BY held.kind DESC"""
+
+_BATCH = 5000
+_SCHEME = re.compile(r"[a-z-]+://")
+_LINES = re.compile(rb"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many of one kind the files hold, and how many of those are stored."""
+
+    kind: str
+    held: int
+    stored: int
+
+
+class Fidelity:
+    """Notes what passes by, then compares. Nothing here knows how the archive is written."""
+
+    def __init__(self) -> None:
+        # A database without a name is a file that SQLite deletes; it is in memory as long as it is small.
+        self._notes = sqlite3.connect("", isolation_level=None, uri=True)
+        self._notes.executescript(_NOTES)
+        self._notes.create_function("fingerprint", 1, _fingerprint, deterministic=True)
+        self._messages: list[tuple[str, str, str, int | None]] = []
+        self._files: list[tuple[str, str, str]] = []
+        self._conversations: set[str] = set()
+
+    def conversation(self, document: dict[str, Any]) -> None:
+        """A conversation document: each node that holds a message."""
+        identity = _text(document.get("conversation_id")) or _text(document.get("id")) or ""
+        if identity:
+            self._conversations.add(identity)
+        for key, message in _nodes(document):
+            self._message(key, message, identity)
+            self._files += ((key, file, kind) for file, kind in _mentioned(message))
+        self._settle()
+
+    def exchange(self, kind: str, streamed: bool, request: bytes, body: bytes) -> None:
+        """An exchange: the messages that were sent, and those that the answer or the document shows."""
+        sent = _json(request)
+        for message in _list(sent.get("messages")) if isinstance(sent, dict) else ():
+            self._shown(message)
+        if streamed:
+            for event in _events(body):
+                self._shown_in(event)
+        elif kind == "document":
+            document = _json(body)
+            if isinstance(document, dict) and isinstance(document.get("mapping"), dict):
+                self.conversation(document)
+        self._settle()
+
+    def compare(self, archive: Path) -> list[Count]:
+        """What is held and what is stored: conversations, messages by content type, images, attachments; once."""
+        if not archive.exists():
+            return []
+        self._settle(everything=True)
+        self._notes.execute("ATTACH ? AS archive", [f"{archive.absolute().as_uri()}?mode=ro"])
+        try:
+            rows = [
+                row for query in (_STORED_CONVERSATIONS, _STORED, _STORED_FILES) for row in self._notes.execute(query)
+            ]
+        finally:
+            self._notes.execute("DETACH archive")
+        return [Count(kind, held, stored) for kind, held, stored in rows if held]
+
+    def _shown_in(self, event: Any) -> None:
+        """A message may stand in the event itself, in the `v` of a delta, or as `input_message`."""
+        for holder in (event, event.get("v")) if isinstance(event, dict) else ():
+            if isinstance(holder, dict):
+                self._shown(holder.get("message"))
+                self._shown(holder.get("input_message"))
+
+    def _shown(self, message: Any) -> None:
+        """A message that may still grow: only that it is there is noted, and whichever conversation it is in."""
+        identity = _text(message.get("id")) if isinstance(message, dict) else None
+        if identity is not None:
+            self._messages.append(("", identity, _content_type(message), None))
+
+    def _message(self, identity: str, message: dict[str, Any], conversation_id: str) -> None:
+        said = _said(message.get("content"))
+        fingerprint = None if said is None else _fingerprint(said)
+        self._messages.append((conversation_id, identity, _content_type(message), fingerprint))
+
+    def _settle(self, *, everything: bool = False) -> None:
+        if len(self._messages) < _BATCH and not everything:
+            return
+        self._notes.execute("BEGIN")
+        self._notes.executemany("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?)", self._messages)
+        self._notes.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", self._files)
+        self._notes.executemany("INSERT OR IGNORE INTO conversations VALUES (?)", [(c,) for c in self._conversations])
+        self._notes.execute("COMMIT")
+        self._messages.clear()
+        self._files.clear()
+        self._conversations.clear()
+
+
+def _nodes(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The messages of a document by their ids."""
+    nodes = document.get("mapping")
+    if isinstance(nodes, dict):
+        listed = list(nodes.items())
+    else:
+        listed = [
+            ("", node) for key in ("mapping", "messages", "linear_conversation") for node in _list(document.get(key))
+        ]
+    for key, node in listed:
+        message = node.get("message", None if key else node) if isinstance(node, dict) else None
+        identity = key or (_text(message.get("id")) if isinstance(message, dict) else None)
+        if identity and isinstance(message, dict):
+            yield identity, message
+
+
+def _content_type(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    return (_text(content.get("content_type")) if isinstance(content, dict) else None) or "(none)"
+
+
+def _said(content: Any) -> str | None:
+    """The text of the content types that are nothing but text."""
+    if not isinstance(content, dict):
+        return None
+    parts = content.get("parts")
+    if isinstance(parts, list):
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return content["text"] if isinstance(content.get("text"), str) else None
+
+
+def _mentioned(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The images and attachments of a message."""
+    content, metadata = message.get("content"), message.get("metadata")
+    for part in _list(content.get("parts")) if isinstance(content, dict) else ():
+        pointer = part.get("asset_pointer") if isinstance(part, dict) else None
+        if isinstance(pointer, str) and part.get("content_type") == "image_asset_pointer":
+            yield _SCHEME.sub("", pointer, count=1).partition("?")[0].replace("*", "#"), "images"
+    for attachment in _list(metadata.get("attachments")) if isinstance(metadata, dict) else ():
+        identity = _text(attachment.get("id")) if isinstance(attachment, dict) else None
+        if identity:
+            yield identity, "attachments"
+
+
+def _events(body: bytes) -> Iterator[Any]:
+    """The JSON of each event of an event stream."""
+    data: list[bytes] = []
+    for line in (*_LINES.split(body.removeprefix(b"\xef\xbb\xbf")), b""):
+        if line.startswith(b"data:"):
+            data.append(line[5:])
+        elif not line and data:
+            yield _json(b"\n".join(data))
+            data = []
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return _storable(value) if isinstance(value, str) and value else None
+
+
+def _storable(text: str) -> str:
+    """`text` as SQLite can hold it: halves of surrogate pairs joined, or U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _fingerprint(text: str | None) -> int | None:
+    return None if text is None else zlib.crc32(_storable(text).encode())

@@ -1,0 +1,127 @@
+"""What an import came to, for people and for programs: file by file, then what is held against what is stored."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from addon.importers import Imported
+    from analysis.fidelity import Count
+
+_KINDS = {"har": "HAR", "export": "export", "events": "event stream", "document": "document", "flows": "saved flows"}
+_NOT_OURS = {
+    "empty": "is empty",
+    "json": "is JSON, but neither a HAR nor conversations",
+    "other": "is neither a HAR, an export, an event stream nor saved flows",
+}
+
+
+class ImportReport:
+    """Collects what happens and says it: each file when it is done, the rest in the end."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.counts: list[Count] = []
+        self._as_json = as_json
+        self._files: list[Imported] = []
+        self._others = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is missing or could not be read."""
+        return any(file.failures for file in self._files) or any(count.stored < count.held for count in self.counts)
+
+    @contextlib.contextmanager
+    def file(self, name: str, *, named: bool) -> Iterator["Imported"]:
+        """What comes of one file; `named` by the person, so that it is a failure when it is nothing of ours."""
+        from addon.importers import Imported
+
+        began = time.monotonic()
+        done = Imported(printable(name))
+        try:
+            yield done
+        except KeyboardInterrupt:
+            done.failures.append("interrupted; what is counted above is stored")
+            self._add(done, time.monotonic() - began)
+            raise
+        if not (done.failures or done.exchanges or done.conversations or done.kind == "har"):
+            if not named:
+                self._others += 1
+                return
+            done.failures.append(_NOT_OURS.get(done.kind, "holds nothing to import"))
+        self._add(done, time.monotonic() - began)
+
+    def print(self) -> None:
+        """The end of the report."""
+        if not self._files and self._others:
+            self._nothing()
+        if self._as_json:
+            click.echo(json.dumps(self._json(), ensure_ascii=False))
+            return
+        if self._others:
+            click.echo(f"{_number(self._others, 'other file')} passed by")
+        if self.counts:
+            click.echo()
+            for line in _table(self.counts):
+                click.echo(line)
+            click.echo()
+            click.echo(self._verdict())
+
+    def _nothing(self) -> None:
+        from addon.importers import Imported
+
+        self._add(Imported("import", failures=["nothing to import was found"]), 0)
+
+    def _add(self, done: "Imported", seconds: float) -> None:
+        self._files.append(done)
+        if not self._as_json and done.kind in _KINDS:
+            parts = [done.name, _KINDS[done.kind], ", ".join(_contents(done)), f"{seconds:.1f} s"]
+            click.echo("  ".join(part for part in parts if part))
+            for note in done.notes:
+                click.echo(f"  {printable(note)}")
+        for failure in done.failures:
+            click.echo(f"{done.name}: {printable(failure)}", err=True)
+
+    def _verdict(self) -> str:
+        missing = sum(count.held - count.stored for count in self.counts)
+        if missing:
+            return f"{missing:,} of what the files hold is not stored."
+        return "Everything that could be read is stored." if self.failed else "Everything is stored."
+
+    def _json(self) -> dict[str, Any]:
+        return {
+            "complete": not self.failed,
+            "files": [asdict(file) for file in self._files],
+            "other_files": self._others,
+            "fidelity": [asdict(count) for count in self.counts],
+        }
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what could steer a terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _contents(done: "Imported") -> list[str]:
+    counted = [(done.conversations, "conversation"), (done.exchanges, "exchange"), (done.messages, "message")]
+    parts = [_number(number, thing) for number, thing in counted if number]
+    if done.passed_by:
+        parts.append(f"{done.passed_by:,} not of a conversation")
+    return parts
+
+
+def _number(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def _table(counts: list["Count"]) -> list[str]:
+    width = max(len("conversations"), *(len(printable(count.kind)) for count in counts))
+    lines = [f"{'':{width}}  {'in the files':>12}  {'stored':>12}"]
+    for count in counts:
+        mark = "" if count.stored == count.held else f"  {count.held - count.stored:,} missing"
+        lines.append(f"{printable(count.kind):{width}}  {count.held:>12,}  {count.stored:>12,}{mark}")
+    return lines

@@ -1,0 +1,437 @@
+"""`chatgpt-capture import`, the real command: what files hold is stored, and what cannot be read is said."""
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.made_up_export import Size, conversations, write
+from scripts.scenes import image_answer, plain_answer
+from tests.conftest import CAPTURES, needs_captures
+
+CANARY = "eyJhbGciOiJIUzI1NiJ9.eyJjYW5hcnkiOiJjYW5hcnkifQ.c2VjcmV0LWNhbmFyeQ"
+SMALL = Size(conversations=5, on_path=100, abandoned=10, images=6)
+
+
+def run(database: Path, *arguments: str | Path, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """The command as a person types it, which never shows a traceback."""
+    command = [sys.executable, "-I", "-m", "analysis", "--db", str(database), "import", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **settings)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def report(database: Path, *arguments: str | Path) -> dict[str, Any]:
+    done = run(database, *arguments, "--json")
+    return {**json.loads(done.stdout), "exit": done.returncode}
+
+
+def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        return db.execute(query).fetchall()
+
+
+def dump(database: Path) -> list[str]:
+    """All that is stored but the search indexes, as SQL."""
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        return [line for line in db.iterdump() if "fts" not in line[:80]]
+
+
+def har(*entries: Any) -> str:
+    return json.dumps({"log": {"version": "1.2", "creator": {"name": "a browser"}, "entries": list(entries)}})
+
+
+def sent(text: str, body: bytes | None, **content: Any) -> dict[str, Any]:
+    """An entry of a HAR: a send and its answer, with the credentials that a browser puts there."""
+    secrets = [{"name": "authorization", "value": f"Bearer {CANARY}"}, {"name": "set-cookie", "value": CANARY}]
+    message = {"id": f"user-{text}", "author": {"role": "user"}, "content": {"content_type": "text", "parts": [text]}}
+    answer = {} if body is None else {"text": base64.b64encode(body).decode(), "encoding": "base64"}
+    return {
+        "startedDateTime": "2026-09-21T14:13:20.250Z",
+        "time": 1500,
+        "request": {
+            "method": "POST",
+            "url": f"https://chatgpt.com/backend-api/f/conversation?token={CANARY}",
+            "headers": secrets,
+            "cookies": [{"name": "session", "value": CANARY}],
+            "postData": {"text": json.dumps({"action": "next", "messages": [message], "token": CANARY})},
+        },
+        "response": {
+            "status": 200,
+            "headers": secrets,
+            "content": {"mimeType": "text/event-stream", **answer, **content},
+        },
+    }
+
+
+def export(folder: Path, **members: Any) -> Path:
+    """A zip as the official export is one."""
+    path = folder / "export.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "/").replace("_json", ".json"), content)
+    return path
+
+
+# -- what files hold is stored -----------------------------------------------------------------------------------------
+
+
+def test_an_export_is_stored_whole_and_again_changes_nothing(tmp_path: Path) -> None:
+    database, source = tmp_path / "a.db", tmp_path / "conversations.json"
+    write(source, SMALL)
+    first = report(database, source)
+    assert (first["exit"], first["complete"], first["files"][0]["failures"]) == (0, True, [])
+    assert {count["kind"]: (count["held"], count["stored"]) for count in first["fidelity"]} == {
+        "conversations": (5, 5), "text": (110, 110), "multimodal_text": (6, 6), "images": (6, 6),
+    }  # fmt: skip
+    assert rows(database, "SELECT count(*) FROM image_generations WHERE prompt_message_id IS NOT NULL") == [(6,)]
+    before = dump(database)
+    again = report(database, source)
+    assert (again["exit"], again["fidelity"]) == (0, first["fidelity"])
+    assert dump(database) == before
+
+
+def test_the_tree_and_the_current_branch_are_those_of_the_export(tmp_path: Path) -> None:
+    database, source = tmp_path / "a.db", tmp_path / "conversations.json"
+    write(source, SMALL)
+    run(database, source)
+    for conversation in conversations(SMALL):
+        branch, key = [], conversation["current_node"]
+        while key in conversation["mapping"]:
+            branch.append(key)
+            key = conversation["mapping"][key]["parent"]
+        thread = rows(
+            database, f"SELECT id FROM threads WHERE conversation_id = '{conversation['id']}' ORDER BY position"
+        )
+        assert [identity for (identity,) in thread] == branch[-2::-1]
+
+
+def test_an_old_export_does_not_overwrite_what_was_captured_later(tmp_path: Path) -> None:
+    database = tmp_path / "a.db"
+    newer = next(conversations(Size(1, 4, 0, 0)))
+    older = json.loads(json.dumps(newer))
+    older["update_time"] -= 1000
+    older["title"] = "An old title"
+    answer = older["current_node"]
+    older["mapping"][answer]["message"]["content"]["parts"] = ["What it said before"]
+    for name, conversation in (("newer.json", newer), ("older.json", older)):
+        (tmp_path / name).write_text(json.dumps([conversation]))
+        assert report(database, tmp_path / name)["exit"] == 0
+    assert rows(database, "SELECT title FROM conversations") == [(newer["title"],)]
+    said = newer["mapping"][answer]["message"]["content"]["parts"][0]
+    assert rows(database, f"SELECT text FROM messages WHERE id = '{answer}'") == [(said,)]
+    assert rows(database, "SELECT text FROM message_versions") == [("What it said before",)]
+
+
+def test_zip_folder_shards_and_single_conversations_give_the_same_rows(tmp_path: Path) -> None:
+    talks = list(conversations(SMALL))
+    shards = {
+        "conversations-000.json": json.dumps(talks[:2]),
+        "conversations-001.json": json.dumps(talks[2:]),
+        "export_manifest.json": '{"files": ["conversations-000.json"]}',
+        "user.json": '{"id": "user-1", "email": "canary@example.com"}',
+        "chat.html": "<html></html>",
+        "file-abc.webp": "RIFF",
+    }
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, content in shards.items():
+        (folder / name).write_text(content)
+    singles = tmp_path / "singles"
+    singles.mkdir()
+    for talk in talks:
+        (singles / talk["id"]).write_text(json.dumps(talk, indent=1))
+    ways = {"zip": export(tmp_path, **shards), "folder": folder, "singles": singles}
+    found = {}
+    for name, path in ways.items():
+        database = tmp_path / f"{name}.db"
+        assert report(database, path)["exit"] == 0
+        found[name] = rows(database, "SELECT id, conversation_id, parent_id, text FROM messages ORDER BY n")
+        assert b"canary" not in database.read_bytes()
+    assert found["zip"] == found["folder"]
+    assert sorted(found["zip"]) == sorted(found["singles"])
+
+
+def test_the_shape_of_2026_is_read(tmp_path: Path) -> None:
+    talk = next(conversations(Size(1, 6, 0, 0)))
+    for node in talk["mapping"].values():
+        del node["children"]
+        if node["message"]:
+            node["message"]["metadata"].pop("model_slug", None)
+    messages = [node["message"] for node in talk["mapping"].values() if node["message"]]
+    listed = {
+        "id": "listed",
+        "title": "No mapping",
+        "messages": [{**message, "id": f"l-{i}", "metadata": {}} for i, message in enumerate(messages)],
+    }
+    source = tmp_path / "export.json"
+    source.write_text(json.dumps([talk, listed]))
+    found = report(tmp_path / "a.db", source)
+    assert (found["exit"], found["files"][0]["conversations"]) == (0, 2)
+    counted = rows(tmp_path / "a.db", "SELECT conversation_id, count(*) FROM threads GROUP BY conversation_id")
+    assert sorted(counted) == sorted([(talk["id"], 6), ("listed", 6)])
+
+
+def test_a_har_gives_what_a_live_capture_would(tmp_path: Path) -> None:
+    plain = plain_answer("Tides?", "Two a day, thanks to the Moon. 👍", seed="one")
+    image = image_answer("Draw", "A lighthouse", "Here it is.", seed="two")
+    source = tmp_path / "recording"
+    source.write_text(har(sent("a", plain.body), {"broken": True}, sent("b", image.body), sent("c", None)))
+    found = report(tmp_path / "a.db", source)
+    (file,) = found["files"]
+    assert (found["exit"], found["complete"], file["exchanges"], file["passed_by"]) == (0, True, 3, 1)
+    assert file["notes"] == ["entry 3, POST /backend-api/f/conversation: the file holds no body for it"]
+    answers = rows(tmp_path / "a.db", "SELECT answer FROM turns WHERE answer IS NOT NULL ORDER BY stream_id")
+    assert answers == [("Two a day, thanks to the Moon. 👍",), ("Here it is.",)]
+    assert rows(tmp_path / "a.db", "SELECT tool_prompt FROM image_gallery") == [("A lighthouse",)]
+    states = rows(tmp_path / "a.db", "SELECT state, error FROM streams ORDER BY id")
+    assert states == [("complete", None), ("complete", None), ("interrupted", "the file holds no body")]
+
+
+def test_an_event_stream_is_told_by_its_content(tmp_path: Path) -> None:
+    scene = plain_answer("Tides?", "Two a day.", seed="one")
+    source = tmp_path / "body.txt"
+    source.write_bytes(scene.body)
+    found = report(tmp_path / "a.db", source)
+    assert (found["exit"], found["files"][0]["kind"]) == (0, "events")
+    assert ("Two a day.",) in rows(tmp_path / "a.db", "SELECT text FROM messages WHERE role = 'assistant'")
+    before = dump(tmp_path / "a.db")
+    os.utime(source, (1, 1))
+    assert report(tmp_path / "a.db", source)["exit"] == 0
+    assert dump(tmp_path / "a.db") == before
+
+
+def test_standard_input_is_read(tmp_path: Path) -> None:
+    done = run(tmp_path / "a.db", "-", input=json.dumps(list(conversations(SMALL))))
+    assert done.returncode == 0
+    assert "standard input  export  5 conversations, 116 messages" in done.stdout
+
+
+@needs_captures
+@pytest.mark.parametrize("path", sorted(CAPTURES.glob("[!R]*")), ids=lambda path: path.name)
+def test_every_real_capture_is_stored_whole(path: Path, tmp_path: Path) -> None:
+    found = report(tmp_path / "a.db", path)
+    assert (found["exit"], found["complete"], found["files"][0]["failures"]) == (0, True, [])
+    assert all(count["held"] == count["stored"] for count in found["fidelity"])
+    before = dump(tmp_path / "a.db")
+    assert report(tmp_path / "a.db", path)["exit"] == 0
+    assert dump(tmp_path / "a.db") == before
+
+
+# -- what is not, is said ----------------------------------------------------------------------------------------------
+
+
+def test_what_stands_before_a_cut_is_imported(tmp_path: Path) -> None:
+    scene = plain_answer("Tides?", "Two a day.", seed="one")
+    whole = har(sent("a", scene.body), sent("b", scene.body), sent("c", scene.body))
+    (tmp_path / "cut.har").write_text(whole[: len(whole) - 200])
+    found = report(tmp_path / "a.db", tmp_path / "cut.har")
+    assert (found["exit"], found["files"][0]["exchanges"]) == (1, 2)
+    assert found["files"][0]["failures"] == ["is cut off after 2 entries; so much is imported"]
+    assert rows(tmp_path / "a.db", "SELECT count(*) FROM streams WHERE state = 'complete'") == [(2,)]
+
+
+def test_one_bad_conversation_does_not_stop_the_others(tmp_path: Path) -> None:
+    first, second, third = (json.dumps(talk) for talk in conversations(Size(3, 12, 0, 0)))
+    (tmp_path / "c.json").write_text(f"[{first}, {second[:1]} oops {second[1:]}, {third}]")
+    found = report(tmp_path / "a.db", tmp_path / "c.json")
+    assert (found["exit"], found["files"][0]["conversations"]) == (1, 2)
+    assert found["files"][0]["failures"] == [f"element 1 is no JSON (at character {len(first) + 3})"]
+
+
+def test_odd_trees_and_odd_values_are_kept(tmp_path: Path) -> None:
+    def node(key: str, parent: Any, text: Any, **fields: Any) -> dict[str, Any]:
+        content = {"content_type": "text", "parts": [text]}
+        message = {"id": key, "author": {"role": "user"}, "content": content, "status": "finished_successfully"}
+        return {"id": key, "parent": parent, "children": [], "message": message | fields}
+
+    circle = {"a": node("a", "b", "one"), "b": node("b", "a", "two")}
+    orphan = {"not-a-uuid": node("not-a-uuid", "nobody", "half an emoji \ud83d", create_time=1e30)}
+    nothing = {"x": None, "y": {"id": "y", "message": None}, "z": 7}
+    odd = [
+        {"id": "circle", "mapping": circle, "update_time": -5},
+        {"id": "orphan", "mapping": orphan, "update_time": "never", "current_node": {}},
+        {"id": "nothing", "mapping": nothing},
+        {"id": "empty", "mapping": {}},
+        {"mapping": circle},
+        {"id": 5, "mapping": [1, 2]},
+        "a string", 7, None, [],
+    ]  # fmt: skip
+    (tmp_path / "odd.json").write_text(json.dumps(odd))
+    found = report(tmp_path / "a.db", tmp_path / "odd.json")
+    assert found["files"][0]["failures"] == []
+    texts = rows(tmp_path / "a.db", "SELECT text FROM messages WHERE conversation_id IS NOT NULL ORDER BY text")
+    assert texts == [("half an emoji \ufffd",), ("one",), ("two",)]
+    assert found["complete"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"   \n", "is empty"),
+        (b"\x89PNG\r\n\x1a\n", "is neither a HAR, an export, an event stream nor saved flows"),
+        (b'{"name": "chatgpt"}', "is JSON, but neither a HAR nor conversations"),
+        (b"[1, 2]", "is JSON, but neither a HAR nor conversations"),
+        (b"{", "is cut off after 0 conversations; so much is imported"),
+        (b'{"a" 1}', "no JSON at character 5; what stands before it is imported"),
+    ],
+)
+def test_another_kind_of_file_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    done = run(tmp_path / "a.db", tmp_path / "file")
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path / 'file'}: {said}\n"
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_what_is_not_there_or_not_readable_is_one_line_and_the_rest_is_imported(tmp_path: Path) -> None:
+    write(tmp_path / "good.json", SMALL)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "text.zip").write_bytes(b"PK\x03\x04 and so on")
+    names = ["missing", "empty", "loop", "text.zip", "good.json"]
+    done = run(tmp_path / "a.db", *(tmp_path / name for name in names))
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert [line.removeprefix(f"{tmp_path}/").split(":")[0] for line in lines] == names[:4]
+    assert rows(tmp_path / "a.db", "SELECT count(*) FROM conversations") == [(5,)]
+
+
+def test_zips_are_not_trusted(tmp_path: Path) -> None:
+    outside = tmp_path / "x.json"
+    with zipfile.ZipFile(tmp_path / "names.zip", "w") as archive:
+        archive.writestr("../../x.json", json.dumps(list(conversations(SMALL))))
+        archive.writestr("/etc/\x1b[31mred", "nothing")
+    done = run(tmp_path / "a.db", tmp_path / "names.zip")
+    assert done.returncode == 0
+    assert not outside.exists()
+    assert "\x1b" not in done.stdout + done.stderr
+
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("conversations.json", b"[" + b" " * (80 * 1024 * 1024) + b"]")
+    done = run(tmp_path / "b.db", tmp_path / "bomb.zip")
+    assert done.returncode == 1
+    assert "unpacks to more than 250 times its size: taken for a zip bomb" in done.stderr
+
+    data = bytearray((tmp_path / "names.zip").read_bytes())
+    for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + flags] |= 1
+            at = data.find(mark, at + 4)
+    (tmp_path / "encrypted.zip").write_bytes(data)
+    done = run(tmp_path / "c.db", tmp_path / "encrypted.zip")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "is encrypted: unpack it with its password" in done.stderr
+
+
+def test_no_credential_reaches_any_file(tmp_path: Path) -> None:
+    scene = plain_answer("Tides?", "Two a day.", seed="one")
+    token = b'data: {"type": "resume_conversation_token", "token": "%s", "conversation_id": "c"}\n\n' % CANARY.encode()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.har").write_text(har(sent("a", token + scene.body)))
+    talk = next(conversations(Size(1, 4, 0, 0)))
+    for node in talk["mapping"].values():
+        if node["message"]:
+            node["message"]["metadata"] |= {
+                "access_token": CANARY,
+                "links": [f"https://files.oaiusercontent.com/f?sig={CANARY}"],
+            }
+    talk["safe_urls"] = [CANARY]
+    (tmp_path / "in/c.json").write_text(json.dumps(talk))
+    (tmp_path / "out").mkdir()
+    assert report(tmp_path / "out/a.db", tmp_path / "in")["exit"] == 0
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert written
+    for path in written:
+        assert CANARY.encode() not in path.read_bytes(), path
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_ctrl_c_leaves_a_sound_archive_and_says_what_was_imported(tmp_path: Path) -> None:
+    write(tmp_path / "c.json", Size(conversations=400, on_path=12_000, abandoned=0, images=0))
+    database = tmp_path / "a.db"
+    command = [sys.executable, "-I", "-m", "analysis", "--db", str(database), "import", str(tmp_path / "c.json")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    count = 0
+    while not count and time.monotonic() < deadline:
+        time.sleep(0.02)
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db,
+        ):
+            (count,) = db.execute("SELECT count(*) FROM messages").fetchone()
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "interrupted; what is counted above is stored" in errors
+    (stored,) = rows(database, "SELECT count(*) FROM conversations")[0]
+    assert f"{stored:,} conversation" in said
+    assert rows(database, "SELECT state FROM streams") == [("interrupted",)]
+
+
+def test_a_database_that_is_none_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path / "c.json", SMALL)
+    (tmp_path / "a.db").write_text("a letter to nobody")
+    done = run(tmp_path / "a.db", tmp_path / "c.json")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"Error: {tmp_path / 'a.db'}: is not an SQLite database"]
+    assert (tmp_path / "a.db").read_text() == "a letter to nobody"
+
+
+def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
+    write(tmp_path / "c.json", SMALL)
+    assert run(tmp_path / "a.db", tmp_path / "c.json").returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        command = [
+            sys.executable,
+            "-I",
+            "-m",
+            "analysis",
+            "import",
+            "--db",
+            str(tmp_path / "a.db"),
+            str(tmp_path / "c.json"),
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        assert "waiting for the other program" in process.stderr.readline()
+        other.execute("COMMIT")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_what_is_missing_is_counted(tmp_path: Path) -> None:
+    """A message that the archive cannot have makes the report say so."""
+    from analysis.fidelity import Count, Fidelity
+
+    write(tmp_path / "c.json", Size(1, 10, 0, 1))
+    assert run(tmp_path / "a.db", tmp_path / "c.json").returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as db:
+        first, second = db.execute("SELECT n FROM messages WHERE role = 'user' ORDER BY n LIMIT 2").fetchall()
+        db.execute("UPDATE messages SET text = 'another' WHERE n = ?", first)
+        db.execute("UPDATE messages SET id = 'gone' WHERE n = ?", second)
+        db.execute("DELETE FROM message_assets")
+    fidelity = Fidelity()
+    for conversation in conversations(Size(1, 10, 0, 1)):
+        fidelity.conversation(conversation)
+    counts = {count.kind: count for count in fidelity.compare(tmp_path / "a.db")}
+    assert counts["text"] == Count("text", 10, 8)
+    assert counts["images"] == Count("images", 1, 0)
+    assert counts["conversations"] == Count("conversations", 1, 1)
