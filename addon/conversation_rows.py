@@ -1,7 +1,12 @@
-"""What is said about a conversation as a whole -> its row: the later word counts, and knowing beats not knowing."""
+"""What is said about a conversation as a whole -> its row: of each field the latest word counts.
+
+`told_at` holds when each was said, so that accounts may come in any order: streams, documents, lists, old exports.
+"""
 
 import sqlite3
+from typing import Any
 
+from addon.payload import dumps, loads, mapping
 from addon.records import Conversation, DocumentRead
 from addon.rows import columns, ensure_conversation, timestamp
 
@@ -9,16 +14,7 @@ _NEWEST = ("title", "current_node", "default_model_slug", "is_archived", "is_sta
 
 _UPDATE = f"""
     UPDATE conversations SET
-      {
-    ", ".join(
-        f"{name} = CASE WHEN :seen >= last_seen_at THEN coalesce(:{name}, {name}) ELSE coalesce({name}, :{name}) END"
-        for name in _NEWEST
-    )
-},
-      metadata = CASE
-        WHEN :metadata IS NULL THEN metadata
-        WHEN metadata IS NULL THEN :metadata
-        WHEN :seen >= last_seen_at THEN json_patch(metadata, :metadata) ELSE json_patch(:metadata, metadata) END,
+      {", ".join(f"{name} = :{name}" for name in _NEWEST)}, metadata = :metadata, told_at = :told_at,
       -- What a request lets one guess gives way to what the service says.
       created_at = CASE WHEN :document THEN coalesce(:created_at, created_at)
                         ELSE coalesce(created_at, :created_at) END,
@@ -34,7 +30,30 @@ _UPDATE = f"""
 def write_conversation(db: sqlite3.Connection, record: Conversation) -> None:
     """Merge one account of a conversation into its row."""
     ensure_conversation(db, record.id, record.source, record.at)
-    db.execute(_UPDATE, columns(record) | {"seen": timestamp(record.at)})
+    seen = timestamp(record.at) or ""
+    row = db.execute("SELECT * FROM conversations WHERE id = ?", (record.id,)).fetchone()
+    told_at = _object(row["told_at"])
+    values = columns(record) | {"seen": seen}
+    for name in _NEWEST:
+        values[name] = _latest(told_at, name, (values[name], seen), row[name])
+    rest = _object(row["metadata"])
+    for key, value in _object(record.metadata).items():
+        rest[key] = _latest(told_at, f"metadata.{key}", (value, seen), rest.get(key))
+    values |= {"metadata": dumps(rest) if rest else None, "told_at": dumps(told_at) if told_at else None}
+    db.execute(_UPDATE, values)
+
+
+def _latest(told_at: dict[str, Any], name: str, said: tuple[Any, str], known: Any) -> Any:
+    """The value that was said last; `told_at` remembers when that was."""
+    value, seen = said
+    if value is None or seen < str(told_at.get(name, "")):
+        return known
+    told_at[name] = seen
+    return value
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    return mapping(loads(text.encode())) if text else {}
 
 
 def write_document_read(db: sqlite3.Connection, record: DocumentRead) -> None:

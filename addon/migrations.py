@@ -184,6 +184,9 @@ ALTER TABLE streams ADD COLUMN last_seen_at TEXT;
 CREATE INDEX streams_path_started_at ON streams (path, started_at);
 ALTER TABLE messages ADD COLUMN parent_certainty INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE conversations ADD COLUMN digest TEXT;
+ALTER TABLE conversations ADD COLUMN told_at TEXT;
+UPDATE conversations SET told_at = json_object(
+    'title', last_seen_at, 'current_node', last_seen_at, 'default_model_slug', last_seen_at);
 ALTER TABLE stream_bodies ADD COLUMN digest TEXT;
 CREATE INDEX stream_bodies_digest ON stream_bodies (digest);
 CREATE INDEX streams_name ON streams (name);

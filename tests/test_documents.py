@@ -1,5 +1,6 @@
 """Conversation documents to records: every node with a message, in the order of the tree, whatever shape it has."""
 
+import itertools
 import json
 from typing import Any
 
@@ -284,6 +285,22 @@ def test_a_later_list_does_not_take_away_what_a_document_said(archive: Archive) 
     row = archive.row("SELECT title, is_archived, json(metadata) AS metadata FROM conversations")
     assert (row["title"], row["is_archived"]) == ("Tides at sea", 1)
     assert json.loads(row["metadata"]) == {"voice": {"a": 1}, "memory_scope": "none", "pinned_time": 7}
+
+
+ACCOUNTS = [
+    mapped(title="New chat", is_archived=False, memory_scope="a", pinned_time=5),
+    mapped(title="Tides", current_node="A", voice={"x": 1}),
+    mapped(current_node="B", is_archived=True, memory_scope="b"),
+]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_of_each_field_the_latest_word_counts_whatever_is_read_first(archive: Archive, order: tuple[int, ...]) -> None:
+    for hour in (*order, order[0]):
+        store(archive, ACCOUNTS[hour], STARTED + hour, f"stream {hour}")
+    row = archive.row("SELECT title, current_node, is_archived, metadata FROM conversations")
+    assert json.loads(row.pop("metadata")) == {"memory_scope": "b", "pinned_time": 5, "voice": {"x": 1}}
+    assert row == {"title": "Tides", "current_node": "B", "is_archived": 1}
 
 
 def test_a_document_is_known_when_all_of_it_is_written(archive: Archive) -> None:
