@@ -91,6 +91,11 @@ class Capture:
         return self._decoder.conversation_id
 
     @property
+    def turn_exchange_id(self) -> str | None:
+        """The turn that it belongs to, as far as it says so."""
+        return self._decoder.turn_exchange_id
+
+    @property
     def message_count(self) -> int:
         """How many messages the answer has shown."""
         return self._way.message_count
@@ -107,8 +112,6 @@ class Capture:
     def feed(self, chunk: bytes, at: int) -> list[Record]:
         """One chunk of the body as it was on the wire, received at `at`; what must be written because of it."""
         self._wire_bytes += len(chunk)
-        if self.skipped:
-            return []
         records: list[Record] = []
         if self._failure is None and self._content is not None:
             try:
@@ -120,7 +123,8 @@ class Capture:
         if self._failure is not None and self._undecoded_bytes < MAX_UNDECODED_BYTES:
             self._undecoded.append(chunk)
             self._undecoded_bytes += len(chunk)
-        return records
+        # What is left out is read all the same: another exchange may bring its answer, which is left out too.
+        return [] if self.skipped else records
 
     def snapshot(self) -> list[Record]:
         """Everything that grew since the last time, as readers should see it."""
@@ -193,7 +197,9 @@ class Capture:
         )
 
     def leg(self) -> Leg | None:
-        """This exchange as far as it has come."""
+        """This exchange as far as it has come; None when it is to leave no trace."""
+        if self.skipped:
+            return None
         stream, (body, arrivals) = self._stream(), self._evidence.so_far()
         return Leg(
             stream_id=stream.id,

@@ -12,7 +12,8 @@ from addon.exchange import Closing, Opening
 from addon.legs import FindLegs, Leg, no_legs
 from addon.media import MediaFolder
 from addon.records import Record
-from addon.socket_capture import SocketCapture, Sockets
+from addon.socket_capture import SocketCapture
+from addon.socket_states import Sockets
 
 
 class Capturing(Protocol):
@@ -73,4 +74,7 @@ def capture_of(opening: Opening, request: bytes, around: Surroundings) -> Captur
             return AssetCapture(opening, around.media, around.mentioned)
         case "socket":
             return SocketCapture(opening, around.sockets, around.legs)
-    return Capture(opening, request, around.legs)
+    capture = Capture(opening, request, around.legs)
+    if capture.skipped:
+        around.sockets.left_out.append(capture)
+    return capture

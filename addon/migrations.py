@@ -275,6 +275,9 @@ def documents_and_files(db: Database) -> None:
     for name, query in _FILE_VIEWS.items():
         db.execute(f"DROP VIEW IF EXISTS {name}")
         db.execute(f"CREATE VIEW {name} AS {query}")
+    # What comes beside the answers on a WebSocket is no turn.
+    db.execute("DROP VIEW turns")
+    db.execute(f"CREATE VIEW turns AS {_VIEWS['turns']} AND s.name IS NOT 'updates'")
 
 
 def apply(db: Database) -> None:

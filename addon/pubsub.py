@@ -36,6 +36,7 @@ class Piece:
     parent: str | None = None
     offset: str | None = None
     done: bool = False
+    conversation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +125,16 @@ def _published(payload: dict[str, Any], topic: str | None, offset: str | None) -
         known = payload if isinstance(payload.get("type"), str) else {"type": "unknown", "item": payload}
         return [Update(known, topic, offset)]
     turn = _name(inner.get("turn_id"))
-    topic = topic or (_TURN + turn if turn else None)
+    topic, conversation_id = topic or (_TURN + turn if turn else None), string(inner.get("conversation_id"))
     match inner.get("type"):
         case "stream-item" if topic and isinstance(inner.get("encoded_item"), str):
             text = scalars(inner["encoded_item"]).encode()
             identity, parent = _name(inner.get("stream_item_id")), _name(inner.get("parent_stream_item_id"))
-            return [Piece(topic, text, identity, parent, offset)]
+            return [Piece(topic, text, identity, parent, offset, False, conversation_id)]
         case "done" if topic:
             # An item may have lacked the blank line that ends its event.
-            return [Piece(topic, f"\n\ndata: {dumps(inner)}\n\n".encode(), offset=offset, done=True)]
+            text = f"\n\ndata: {dumps(inner)}\n\n".encode()
+            return [Piece(topic, text, None, None, offset, True, conversation_id)]
         case "heartbeat":
             return []
     return [Update(payload, topic, offset)]
@@ -150,7 +152,8 @@ def _response_body(item: dict[str, Any]) -> list[Item]:
         text = base64.b64decode(body or b"", validate=True)
     except (binascii.Error, TypeError, ValueError):
         return [Update(data, topic, offset)]
-    return [Piece(topic, text, offset=offset, done=data.get("more_body") is False)]
+    done, conversation_id = data.get("more_body") is False, string(data.get("conversation_id"))
+    return [Piece(topic, text, None, None, offset, done, conversation_id)]
 
 
 def _name(value: Any) -> str | None:

@@ -29,7 +29,7 @@ from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
 from addon.legs import Leg, LegKey, earlier
 from addon.media import MediaFolder
-from addon.records import Record, Run, Thumbnail
+from addon.records import QuietTopics, Record, Run, Thumbnail
 from addon.reports import report, trace
 from addon.safekeeping import set_aside
 from addon.segments import LeftSegments, SegmentReader, run_of, segments
@@ -56,6 +56,9 @@ THUMBNAIL_SECONDS = 0.1
 
 LAST_THUMBNAIL_SECONDS = 3.0
 """How long the end waits for thumbnails; what is not made then is made at the next start."""
+
+QUIET_MICROSECONDS = 600_000_000
+"""How long nothing has come of a topic that is taken for abandoned at the start: signs of life come each minute."""
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class Recorder:
         """Until the proxy is gone and everything is stored."""
         self._media.sweep()
         self._adopt()
-        self._batch.append(Run(self._writer, now()))
+        self._batch += [Run(self._writer, now()), QuietTopics(now() - QUIET_MICROSECONDS)]
         alive = True
         while alive:
             alive = _wait(self._pause())

@@ -345,6 +345,13 @@ class Run:
     lost_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class QuietTopics:
+    """Whatever topic is still streaming and has brought nothing since `before` has nobody who follows it."""
+
+    before: int
+
+
 Record = (
     Message
     | MessageGrowth
@@ -361,4 +368,5 @@ Record = (
     | AssetLocation
     | AssetFile
     | Thumbnail
+    | QuietTopics
 )

@@ -1,9 +1,9 @@
-"""Runs -> rows: what a proxy told of itself, in any order and any number of times."""
+"""Runs -> rows: what a proxy told of itself, in any order and any number of times; and what one left behind."""
 
 import sqlite3
 
-from addon.records import Run
-from addon.rows import columns
+from addon.records import QuietTopics, Run
+from addon.rows import columns, timestamp
 
 _COUNTS = ("streams", "uncaptured", "lost_chunks", "lost_bytes")
 
@@ -18,3 +18,17 @@ def write_run(db: sqlite3.Connection, record: Run) -> None:
         " started_at = min(started_at, excluded.started_at), ended_at = coalesce(excluded.ended_at, ended_at)",
         list(values.values()),
     )
+
+
+def settle_topics(db: sqlite3.Connection, record: QuietTopics) -> None:
+    """End the topics that are on record as streaming although nothing has come for long.
+
+    A proxy and its recorder were both killed between two bursts of a socket. If something comes all the same, the topic
+    is gone on with from what is stored.
+    """
+    settled = db.execute(
+        "UPDATE streams SET state = 'interrupted', error = 'the proxy was killed'"
+        " WHERE kind = 'topic' AND state = 'streaming' AND coalesce(ended_at, started_at) < ? RETURNING id",
+        (timestamp(record.before),),
+    ).fetchall()
+    db.executemany("UPDATE messages SET live = 0 WHERE live AND stream_id = ?", [(row["id"],) for row in settled])

@@ -7,7 +7,7 @@ is too much of it, and when the recorder is started again.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from addon import pubsub
 from addon.capture import Capture, Summary
@@ -16,11 +16,11 @@ from addon.legs import FindLegs, Leg
 from addon.payload import dumps
 from addon.pubsub import Item, Piece, Subscription, Update
 from addon.records import Record
+from addon.socket_states import Sockets
 from addon.socket_tap import BINARY, CUT, FROM_CLIENT, SocketTap
 from addon.topics import Topic
 from addon.updates import conversation_of
 
-MAX_SOCKETS = 200
 MAX_TOPICS = 64
 """Topics of one socket whose state is held; a page looks at one or two."""
 
@@ -35,63 +35,6 @@ MAX_UPDATE_STREAMS = 100
 
 UPDATES = "updates"
 """`streams.name` of what comes beside the topics of turns."""
-
-
-@dataclass(slots=True)
-class Socket:
-    """What is held of one socket from burst to burst."""
-
-    topics: OrderedDict[str, Topic] = field(default_factory=OrderedDict)
-    offsets: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    updates_seen: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
-    at: int = 0
-
-
-class Sockets:
-    """All sockets of one recorder, the least recently used dropped first; `finished` are captures to be reported."""
-
-    def __init__(self) -> None:
-        self.finished: list[Capture] = []
-        self._sockets: OrderedDict[str, Socket] = OrderedDict()
-
-    def of(self, flow_id: str) -> Socket:
-        """The state of a socket, begun when it is new."""
-        socket = self._sockets.setdefault(flow_id, Socket())
-        self._sockets.move_to_end(flow_id)
-        return socket
-
-    def surplus(self) -> list[Record]:
-        """What must be stored of the sockets that are dropped because there are too many."""
-        records: list[Record] = []
-        while len(self._sockets) > MAX_SOCKETS:
-            _, socket = self._sockets.popitem(last=False)
-            for topic in socket.topics.values():
-                records += topic.give_up(socket.at) + topic.checkpoint()
-        return records
-
-    def drop(self, flow_id: str) -> None:
-        """A socket has come to its end."""
-        self._sockets.pop(flow_id, None)
-
-    def close(self, closing: Closing) -> list[Record]:
-        """Nothing more comes on any of them."""
-        records: list[Record] = []
-        for socket in self._sockets.values():
-            for topic in socket.topics.values():
-                records += topic.close(closing, socket.at)
-        self._sockets.clear()
-        return records
-
-    def topics(self, name: str) -> Iterator[Topic]:
-        """The topics of this name on all sockets."""
-        for socket in self._sockets.values():
-            if name in socket.topics:
-                yield socket.topics[name]
-
-    def take_finished(self) -> list[Capture]:
-        """The answers that have come to their end since this was last asked."""
-        finished, self.finished = self.finished, []
-        return finished
 
 
 class SocketCapture:
@@ -163,6 +106,8 @@ class SocketCapture:
             case Subscription():
                 _remember(self._socket.offsets, item.topic, item.offset)
                 return []
+            case _ if self._left_out(item):
+                return []
             case Update():
                 return self._update(item, at)
             case Piece():
@@ -170,6 +115,12 @@ class SocketCapture:
                     item = replace(item, offset=f"at-{at}-{number}")
                 topic, records = self._topic(item.topic, at)
                 return records + topic.feed(item, at)
+
+    def _left_out(self, item: Piece | Update) -> bool:
+        if self.opening.keep_temporary:
+            return False
+        conversation_id = conversation_of(item.payload) if isinstance(item, Update) else item.conversation_id
+        return self._sockets.leaves_out(item.topic, conversation_id)
 
     def _update(self, update: Update, at: int) -> list[Record]:
         if update.topic is not None and update.offset is not None:

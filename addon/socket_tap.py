@@ -38,9 +38,10 @@ class SocketTap:
 
     def message(self, content: bytes, at: int, *, from_client: bool, text: bool) -> None:
         """A message passes."""
-        self._at = at = max(at, self._at + 1)
+        at = max(at, self._at + 1)
         if self.burst is not None and (at - self._began_at >= BURST_SECONDS * 1_000_000 or self._bytes >= BURST_BYTES):
             self.pause()
+        self._at = at
         if self.burst is None:
             self._began_at, self._bytes = at, 0
             self.burst = self._begin(at)

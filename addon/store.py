@@ -30,6 +30,7 @@ from addon.records import (
     ListedImage,
     Message,
     MessageGrowth,
+    QuietTopics,
     Record,
     RequestBody,
     Run,
@@ -40,7 +41,7 @@ from addon.records import (
     TypedEvent,
 )
 from addon.rows import columns, ensure_conversation, microseconds, timestamp, upsert
-from addon.run_rows import write_run
+from addon.run_rows import settle_topics, write_run
 from addon.search_rows import pause, pays_to_pause, resume
 
 
@@ -237,6 +238,7 @@ _WRITERS: Mapping[type, Callable[[sqlite3.Connection, Any], None]] = {
     StreamSeen: write_seen,
     RequestBody: _write_request,
     Run: write_run,
+    QuietTopics: settle_topics,
     AssetLocation: write_location,
     AssetFile: write_file,
     Thumbnail: write_thumbnail,

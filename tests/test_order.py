@@ -6,8 +6,8 @@ from addon.order import MAX_WAITING, Order
 from addon.pubsub import Piece
 
 
-def piece(number: int, parent: int | None = None, text: bytes = b"x", **about: bool) -> Piece:
-    return Piece("topic", text, f"i{number}", None if parent is None else f"i{parent}", f"o{number}", **about)
+def piece(number: int, parent: int | None = None, text: bytes = b"x") -> Piece:
+    return Piece("topic", text, f"i{number}", None if parent is None else f"i{parent}", f"o{number}")
 
 
 CHAIN = [piece(0), *(piece(n, n - 1) for n in range(1, 40))]

@@ -23,7 +23,7 @@ ITEM = {
     "type": "stream-item", "conversation_id": "K", "turn_id": "T", "encoded_item": "event: delta\ndata: {}\n\n",
     "stream_item_id": "b", "parent_stream_item_id": "a",
 }  # fmt: skip
-PIECE = Piece(TOPIC, b"event: delta\ndata: {}\n\n", "b", "a", "17-0")
+PIECE = Piece(TOPIC, b"event: delta\ndata: {}\n\n", "b", "a", "17-0", conversation_id="K")
 
 
 def read(*values: Any) -> list[Any]:
@@ -39,13 +39,13 @@ def test_an_item_is_the_same_alone_in_an_array_and_caught_up() -> None:
 
 
 def test_a_bare_item_belongs_to_the_topic_of_its_turn() -> None:
-    assert read(streamed(ITEM)) == [Piece(TOPIC, PIECE.text, "b", "a", None)]
+    assert read(streamed(ITEM)) == [Piece(TOPIC, PIECE.text, "b", "a", None, conversation_id="K")]
 
 
 def test_the_end_of_a_topic_is_an_event_of_its_own() -> None:
     done = {"type": "done", "conversation_id": "K"}
     text = b'\n\ndata: {"type":"done","conversation_id":"K"}\n\n'
-    assert read(published(streamed(done))) == [Piece(TOPIC, text, offset="17-0", done=True)]
+    assert read(published(streamed(done))) == [Piece(TOPIC, text, offset="17-0", done=True, conversation_id="K")]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,10 @@ def test_in_2024_an_item_is_base64_of_the_bytes_of_a_response() -> None:
         }
         return {"sequenceId": 432, "type": "message", "from": "server", "dataType": "json", "data": {**data, **more}}
 
-    assert read(envelope(base64.b64encode(b"data: {\xc3").decode())) == [Piece("R", b"data: {\xc3", offset="432")]
-    assert read(envelope("", more_body=False)) == [Piece("R", b"", offset="432", done=True)]
+    assert read(envelope(base64.b64encode(b"data: {\xc3").decode())) == [
+        Piece("R", b"data: {\xc3", offset="432", conversation_id="K")
+    ]
+    assert read(envelope("", more_body=False)) == [Piece("R", b"", offset="432", done=True, conversation_id="K")]
     broken = envelope("no base64!")
     assert read(broken) == [Update(broken["data"], "R", "432")]
     other = envelope("", type="http.response.start")
@@ -135,7 +137,7 @@ def test_of_what_the_page_says_only_its_subscriptions_matter() -> None:
 def test_names_that_cannot_be_names_are_none() -> None:
     for name in ("x" * 201, "a\nb", "", 7, None, ["a"]):
         assert read(published(streamed({**ITEM, "stream_item_id": name}))) == [
-            Piece(TOPIC, PIECE.text, None, "a", "17-0")
+            Piece(TOPIC, PIECE.text, None, "a", "17-0", conversation_id="K")
         ]
 
 

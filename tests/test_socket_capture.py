@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from addon.captures import Surroundings, capture_of
 from addon.evidence import decompress
 from addon.exchange import Closing, Opening
 from addon.legs import no_legs
-from addon.socket_capture import MAX_TOPICS, Sockets, read_socket
+from addon.records import QuietTopics
+from addon.socket_capture import MAX_TOPICS, read_socket
+from addon.socket_states import Sockets
 from addon.topics import MAX_WAIT_MICROSECONDS
 from scripts import scenes
-from tests.recording import STARTED, Archive, Row, archive_at, sometimes
+from tests.recording import STARTED, Archive, Row, archive_at, opening, request, sometimes
 from tests.sockets import Line, assert_told, texts_of
 
 SCENE = scenes.search_answer("Why?", scenes.prose(30) + " [1]", seed="topic")
@@ -357,12 +360,10 @@ def test_a_socket_from_elsewhere_makes_the_same_rows(line: Line, tmp_path: Path)
     page = line.page()
     page.hears(*texts)
     page.end()
-    opening = Opening(
-        "flow", "har", "socket", False, "ws.chatgpt.com", "/p24/ws/user/u", "GET", STARTED, status_code=101
-    )
+    known = Opening("flow", "har", "socket", False, "ws.chatgpt.com", "/p24/ws/user/u", "GET", STARTED, status_code=101)
     messages = [(False, text, STARTED + 1000 * number) for number, text in enumerate(texts, start=1)]
     with archive_at(tmp_path / "har.db") as other:
-        for records in read_socket(opening, messages, Sockets(), other.store.legs):
+        for records in read_socket(known, messages, Sockets(), other.store.legs):
             other.store.write(records)
         assert_told(other, SCENE)
         assert essence(other)["messages"] != []
@@ -383,3 +384,39 @@ def test_hostile_messages_are_kept_and_harm_nothing(line: Line) -> None:
     page.end()
     assert no_legs("name", "x", page.burst.opening) == []
     assert line.archive.row("SELECT count(*) AS n FROM events WHERE NOT recognised")["n"] >= 10
+
+
+def test_an_answer_of_a_chat_that_is_left_out_is_left_out_here_too(line: Line) -> None:
+    said: dict[str, Any] = {"seed": "temporary", "user_message_id": "user"}
+    answer = scenes.plain_answer("Why?", scenes.prose(20), **said)
+    around = Surroundings(sockets=line.sockets)
+    send = capture_of(opening(keep_temporary=False), request("user", history_and_training_disabled=True), around)
+    assert send.feed(scenes.handoff("Why?", **said).body, STARTED) == []
+    assert send.close(Closing("end"), STARTED) == []
+    page = line.page(keep_temporary=False)
+    page.hears(*scenes.socket_answer(answer), *scenes.image_updates(answer), *ITEMS)
+    page.end()
+    assert {stream["name"] for stream in topics(line.archive)} == {TOPIC}
+    assert line.archive.rows("SELECT 1 FROM messages WHERE conversation_id = ?", answer.conversation_id) == []
+    assert_told(line.archive, SCENE)
+
+
+def test_topics_that_nobody_follows_any_more_are_settled(line: Line) -> None:
+    page, other = line.page(), scenes.plain_answer("Why?", scenes.prose(30), seed="other")
+    page.hears(*ITEMS[:40])
+    page.pause()
+    line.at += 600_000_000
+    page.hears(*texts_of(scenes.topic_items(other))[:20])
+    page.pause()
+    line.archive.store.write([QuietTopics(line.at - 60_000_000)])
+    assert [(stream["name"], stream["state"]) for stream in topics(line.archive)] == [
+        (TOPIC, "interrupted"),
+        (scenes.topic_of(other), "streaming"),
+    ]
+    assert line.archive.row("SELECT count(*) AS n FROM messages WHERE live")["n"] == 1
+    line.restart()
+    page.hears(*ITEMS[40:])
+    page.pause()
+    assert topics(line.archive)[0]["state"] == "complete"
+    assert line.archive.message(SCENE.answer_id)["text"] == SCENE.text
+    page.end()

@@ -17,7 +17,7 @@ import pytest
 from addon.archive import inflight_folder
 from addon.evidence import decompress
 from scripts import loopback, scenes
-from tests.conftest import Capturing, capture, rows
+from tests.conftest import ROOT, Capturing, capture, rows
 from tests.test_interruptions import TABLES, comparable, dump, read, recorder_of, wait_until
 
 SOCKET = [("origin", "https://chatgpt.com"), ("user-agent", loopback.BROWSER)]
@@ -346,3 +346,92 @@ def test_a_saved_flow_with_a_socket_gives_the_same_rows(stage: Stage, tmp_path: 
     assert {table: sorted(map(str, twice[table])) for table in TABLES} == {
         table: sorted(map(str, once[table])) for table in TABLES
     }
+
+
+HASTY = """
+import sys
+sys.path.insert(0, {root!r})
+import addon.adaptor, addon.socket_tap
+addon.adaptor.BURST_SECONDS = addon.socket_tap.BURST_SECONDS = 0.3
+"""
+COUNTING = """
+import logging
+
+def websocket_end(flow):
+    logging.warning(f"kept {len(flow.websocket.messages)} messages")
+"""
+
+
+def test_a_socket_leaves_nothing_in_the_journal_while_it_is_quiet(stage: Stage, tmp_path: Path) -> None:
+    hasty = tmp_path / "hasty.py"
+    hasty.write_text(HASTY.format(root=str(ROOT)))
+    scene = scenes.plain_answer("Why?", scenes.prose(40), seed="quiet")
+    texts, resting = scenes.socket_answer(scene, duplicates=0.3), threading.Event()
+
+    async def play(peer: loopback.Peer) -> None:
+        for number, text in enumerate(texts):
+            await peer.send(text)
+            await asyncio.sleep(0.01)
+            while number == 30 and not resting.is_set():
+                await asyncio.sleep(0.05)
+
+    stage.socket = loopback.Socket(play)
+    with capture(tmp_path, respond=stage.respond, scripts=[hasty]) as running:
+        listening = threading.Thread(target=lambda: asyncio.run(listen(running)))
+        listening.start()
+        running.wait("SELECT 1 FROM streams s JOIN stream_bodies b ON b.stream_id = s.id WHERE s.state = 'streaming'")
+        deadline = time.monotonic() + 10
+        while list(inflight_folder(running.database).iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(
+            recorder_of(running.proxy.process.pid), signal.SIGKILL
+        )  # nothing is in the journal: it must go on from what is stored
+        resting.set()
+        listening.join()
+        running.wait("SELECT 1 FROM streams WHERE state = 'complete' AND name <> 'updates'")
+        assert_captured(running, scene)
+        assert running.rows("SELECT 1 FROM events WHERE NOT recognised") == []
+
+
+@pytest.mark.parametrize(("args", "kept"), [([], "kept 1 messages"), (["-w", "saved.flow"], "kept 41 messages")])
+def test_mitmproxy_keeps_messages_only_for_somebody_who_wants_them(
+    stage: Stage, tmp_path: Path, args: list[str], kept: str
+) -> None:
+    counting = tmp_path / "counting.py"
+    counting.write_text(COUNTING)
+    stage.texts = ["[]"] * 40
+    args = [str(tmp_path / word) if word == "saved.flow" else word for word in args]
+    with capture(tmp_path, respond=stage.respond, scripts=[counting], args=args) as running:
+        asyncio.run(listen(running))
+        running.proxy.wait_for_log(kept, 5)
+
+
+def test_reloading_the_script_in_mid_topic_loses_nothing(stage: Stage, tmp_path: Path) -> None:
+    copy, database = tmp_path / "entry.py", tmp_path / "chatgpt.db"
+    lines = (
+        f"sys.path.insert(0, {str(ROOT)!r})",
+        "from addon.adaptor import ChatGPTCapture",
+        "addons = [ChatGPTCapture()]",
+    )
+    copy.write_text("\n".join(("import sys", *lines, "")))
+    scene = scenes.plain_answer("Why?", scenes.prose(100), seed="reloaded")
+    stage.texts, stage.pause = scenes.socket_answer(scene, duplicates=0.3), 0.02
+    options = {"chatgpt_db": database}
+    with (
+        loopback.Service(stage.respond) as service,
+        loopback.Proxy(service, confdir=tmp_path / "conf", scripts=[copy], options=options) as proxy,
+    ):
+        proxy.wait_for_log("capturing", 10)
+        running = Capturing(database, service, proxy)
+        heard: list[list[loopback.Text]] = []
+        listening = threading.Thread(target=lambda: heard.append(asyncio.run(listen(running))[0]))
+        listening.start()
+        running.wait("SELECT 1 FROM messages WHERE live AND length(text) > 40")
+        os.utime(copy, (time.time() + 5, time.time() + 5))
+        listening.join()
+        assert heard == [list(stage.texts)]
+        assert sum("capturing" in line for line in proxy.log) == 2
+        running.wait("SELECT 1 FROM streams WHERE state = 'complete' AND name <> 'updates'")
+        assert_captured(running, scene)
+        assert proxy.stop() == 0
