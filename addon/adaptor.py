@@ -146,6 +146,8 @@ class ChatGPTCapture:
             _counted(count("events_unrecognised", 0), "unrecognised event"),
             _counted(count("errors", 0) + self.failures, "error"),
         ]
+        if count("files", 0):
+            parts.insert(1, f"{_counted(count('files', 0), 'file')} stored")
         if losses.uncaptured:
             parts.append(f"{_counted(losses.uncaptured, 'EXCHANGE')} NOT CAPTURED".upper())
         if losses.lost_chunks:

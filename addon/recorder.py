@@ -29,7 +29,7 @@ from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
 from addon.legs import Leg, LegKey, earlier
 from addon.media import MediaFolder
-from addon.records import QuietTopics, Record, Run, Thumbnail
+from addon.records import AssetFile, QuietTopics, Record, Run, Thumbnail
 from addon.reports import report, trace
 from addon.safekeeping import set_aside
 from addon.segments import LeftSegments, SegmentReader, run_of, segments
@@ -83,7 +83,7 @@ class Recorder:
 
     def __init__(self, store: Store, folder: Path, writer: str, media: MediaFolder) -> None:
         self.counters = {"streams": 0, "messages": 0, "events_unrecognised": 0, "errors": 0, "retries": 0}
-        self.counters["thumbnail_failures"] = 0
+        self.counters |= {"files": 0, "thumbnail_failures": 0}
         self._store = store
         self._folder = folder
         self._writer = writer
@@ -217,13 +217,15 @@ class Recorder:
         if number in source.faulty:
             closing = replace(closing, reason="bug")
         try:
-            self._batch += capture.close(closing, at)
+            last = capture.close(closing, at)
+            self._batch += last
             self._closed.append(capture)
         except Exception:
             self._batch.append(unreadable(capture.opening, at))
             raise
         source.unstored |= self._media.take_missed()
-        if capture.opening.kind == "asset":
+        if any(isinstance(record, AssetFile) for record in last):
+            self.counters["files"] += 1
             self._thumbnailer.wake()
 
     def _legs(self, key: LegKey, value: str, opening: Opening) -> list[Leg]:
@@ -299,6 +301,7 @@ class Recorder:
         self.counters["streams"] += 1
         self.counters["messages"] += capture.message_count
         if summary is None:
+            report({"counters": self.counters})
             return
         self.counters["events_unrecognised"] += summary.unrecognised
         # Only the first answer of a conversation carries its title.

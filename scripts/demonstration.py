@@ -1,10 +1,11 @@
-"""The product at work: three answers through a real mitmdump, seen from the browser and from the database at once.
+"""The product at work: three answers and an image through a real mitmdump, seen from browser and database at once.
 
 No account and no network: chatgpt.com is `scripts.loopback`, over real TLS, on 127.0.0.1.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -16,9 +17,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from addon.archive import media_folder
 from analysis import queries
 from scripts import loopback, scenes
 
+FILE_SECONDS = 10.0
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = min(shutil.get_terminal_size((100, 24)).columns, 110)
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -115,11 +118,13 @@ def demonstrate() -> int:
         database = keep.absolute() if keep else Path(temporary) / "demo.db"
         identical = perform(database, Path(temporary))
         print_results(database)
-        print(f"\nBytes the browser received, identical to those sent: {identical} of {len(ACTS)} answers.")
+        parts = len(ACTS) + sum(len(act.scene.images) for act in ACTS)
+        print(f"\nBytes the browser received, identical to those sent: {identical} of {parts} answers and files.")
     if keep:
         tidy(database)
         print(f"The database is {database}: open it with sqlite3, datasette or anything that reads SQLite.")
-    return 0 if identical == len(ACTS) else 1
+        print(f"The image lies in {media_folder(database)}.")
+    return 0 if identical == parts else 1
 
 
 def tidy(database: Path) -> None:
@@ -129,9 +134,14 @@ def tidy(database: Path) -> None:
 
 
 def perform(database: Path, folder: Path) -> int:
-    """Play the acts; how many answers reached the browser byte for byte."""
+    """Play the acts; how many answers and files reached the browser byte for byte."""
+    files = loopback.Files(
+        {asset_of(image): loopback.File(scenes.picture(image)) for act in ACTS for image in act.scene.images}
+    )
 
     def respond(request: loopback.Request) -> loopback.Answer:
+        if (file := files.answer(request)) is not None:
+            return file
         act = next(act for act in ACTS if act.prompt.encode() in request.body)
         return loopback.answer(act.scene.events, coding=act.coding, delay=act.delay)
 
@@ -142,7 +152,10 @@ def perform(database: Path, folder: Path) -> int:
         loopback.Proxy(service, confdir=folder / "conf", scripts=[addon], options=options) as proxy,
     ):
         print_log(proxy.wait_for_log("capturing", 10))
-        identical = sum(play(act, proxy, database) for act in ACTS)
+        identical = 0
+        for act in ACTS:
+            identical += play(act, proxy, database)
+            identical += sum(show(image, proxy, database) for image in act.scene.images)
         proxy.stop()
         print()
         print_log(proxy.wait_for_log("messages captured", 10))
@@ -173,6 +186,34 @@ def play(act: Act, proxy: loopback.Proxy, database: Path) -> bool:
     browser.join()
     print_log(proxy.wait_for_log(f"“{act.scene.title}”", 10))
     return received[0].body == b"".join(loopback.encode_chunks(act.scene.events, act.coding))
+
+
+def show(image: scenes.Image, proxy: loopback.Proxy, database: Path) -> bool:
+    """Load an image as the page does, and show where it is stored; whether its bytes came through unchanged."""
+    asked = f"https://chatgpt.com/backend-api/files/download/{asset_of(image)}?inline=true"
+    url = json.loads(loopback.fetch(proxy.port, proxy.ca_path, asked).body)["download_url"]
+    received = loopback.fetch(proxy.port, proxy.ca_path, url)
+    deadline = time.monotonic() + FILE_SECONDS
+    while not (row := stored(database, asset_of(image))):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the image was not stored in {FILE_SECONDS} s")
+        time.sleep(0.02)
+    folder, path = media_folder(database).name, Path(row["asset_path"])
+    size = f"{row['mime_type']}, {row['width']}x{row['height']}, {row['size_bytes']:,} bytes"
+    print(f"  {paint('file', 32)} {size}  {paint(f'{folder}/{path.parent}/{path.stem[:12]}…{path.suffix}', 2)}")
+    return received.body == scenes.picture(image) == (media_folder(database) / path).read_bytes()
+
+
+def asset_of(image: scenes.Image) -> str:
+    """The id in an image's pointer."""
+    return image.pointer.partition("://")[2]
+
+
+def stored(database: Path, asset_id: str) -> sqlite3.Row | None:
+    """The row of an asset whose bytes are stored and whose thumbnail is made."""
+    with reading(database) as db:
+        rows = [row for row in queries.images(db) if row["asset_id"] == asset_id and row["thumbnail_path"]]
+    return rows[0] if rows else None
 
 
 def growing(database: Path) -> sqlite3.Row | None:

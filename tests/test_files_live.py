@@ -18,7 +18,7 @@ from scripts import loopback, scenes
 from scripts.loopback import URL_SECRETS, File, Files, Received
 from tests.conftest import Capturing, capture, rows
 from tests.receiving import png
-from tests.test_interruptions import recorder_of
+from tests.test_interruptions import read, recorder_of
 
 HTTP = pytest.mark.parametrize("http2", [True, False], ids=["h2", "h1"])
 SCENE = scenes.image_answer("Draw the tide", "A low tide", "Here it is.", seed="files", title="A tide")
@@ -128,7 +128,26 @@ def test_a_generated_image_is_joined_to_its_bytes_and_its_thumbnail(tmp_path: Pa
         assert len(thumbnail) < 20_000
         assert running.rows("SELECT * FROM missing_files WHERE asset_id = ?", IDENTITY) == []
         assert running.proxy.stop() == 0
+        assert "3 exchanges and 6 messages captured into chatgpt.db, 1 file stored" in running.log
         assert not list(inflight_folder(running.database).iterdir())
+
+
+def test_saved_flows_give_the_files_that_a_live_capture_gave(tmp_path: Path) -> None:
+    site, saved = Site(), tmp_path / "saved.flow"
+    with capture(tmp_path, respond=site, args=["-w", str(saved)]) as running:
+        browser = Browser(running, site)
+        running.ask("Draw the tide")
+        browser.put(IDENTITY, PICTURE, coding="gzip")
+        browser.show(IDENTITY)
+        assert running.proxy.stop() == 0
+    again = tmp_path / "again"
+    again.mkdir()
+    read(saved, again / "chatgpt.db")
+    for database in (running.database, again / "chatgpt.db"):
+        gallery = rows(database, "SELECT * FROM image_gallery")[0]
+        assert (media_folder(database) / gallery["asset_path"]).read_bytes() == PICTURE
+        assert (media_folder(database) / gallery["thumbnail_path"]).stat().st_size
+    assert files_of(again / "chatgpt.db") == files_of(running.database)
 
 
 @HTTP
