@@ -5,10 +5,10 @@ Times are those of the content, so that an old file never overwrites what is new
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from addon import har
+from addon import asset_ids, har
 from addon.archive_writer import ArchiveWriter
 from addon.capture import MAX_BODY_BYTES
 from addon.captures import capture_of
@@ -180,10 +180,16 @@ class Importer:
         self._witness.conversation(document)
 
     def _document(self, stream_id: str, kind: str, document: dict[str, Any], file: ImportFile) -> None:
-        self._done.kind = "document"
         body = dumps(document).encode()
-        name = "conversations" if kind == "list" else "file"
-        opening = _opening(stream_id, "export", kind, newest_in(body) or file.modified_at, name)
+        opening = _opening(stream_id, "export", kind, newest_in(body) or file.modified_at)
+        if kind == "list":
+            opening = replace(opening, name="conversations")
+        else:
+            # Which file was asked for stood in the request; the address says it too.
+            address = asset_ids.address_in(document["download_url"], "chatgpt.com")
+            identity = asset_ids.id_at(address) if address else ""
+            opening = replace(opening, name="file", parameters={"file_id": identity})
+        self._done.kind = "document"
         self._exchange(opening, b"", _chunks(body, opening.started_at), opening.started_at, Closing("end"))
 
     def _stream(self, body: bytes, file: ImportFile) -> None:
@@ -229,7 +235,7 @@ def _elements(text: JsonText, kind: str) -> Iterator[Any]:
         yield text.value()
 
 
-def _opening(stream_id: str, source: str, kind: str, at: int, name: str = "") -> Opening:
+def _opening(stream_id: str, source: str, kind: str, at: int) -> Opening:
     """What is known of an exchange of which only the body was saved."""
     return Opening(
         stream_id=stream_id,
@@ -240,7 +246,6 @@ def _opening(stream_id: str, source: str, kind: str, at: int, name: str = "") ->
         path="",
         method="",
         started_at=at,
-        name=name,
         status_code=200,
         content_type="text/event-stream" if kind == "turn" else "application/json",
         timed=False,

@@ -99,9 +99,9 @@ class Fidelity:
 
     def compare(self, archive: Path) -> list[Count]:
         """What is held and what is stored: conversations, messages by content type, images, attachments; once."""
+        self._settle(everything=True)
         if not archive.exists():
             return []
-        self._settle(everything=True)
         self._notes.execute("ATTACH ? AS archive", [f"{archive.absolute().as_uri()}?mode=ro"])
         try:
             rows = [

@@ -109,7 +109,8 @@ def test_the_messages_of_a_websocket_bear_the_byte_of_the_tap() -> None:
 
 
 def test_a_date_that_is_none_is_that_of_the_file() -> None:
-    for date in (None, {}, "yesterday", "99999-01-01", ""):
+    dates: tuple[object, ...] = (None, {}, "yesterday", "99999-01-01", "")
+    for date in dates:
         exchange = exchange_of(entry(startedDateTime=date, time="long"), "s", OTHERWISE)
         assert exchange is not None
         assert (exchange.opening.started_at, exchange.ended_at) == (OTHERWISE, OTHERWISE)
