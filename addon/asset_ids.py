@@ -13,8 +13,12 @@ SANDBOX = "sandbox:"
 THUMBNAIL = "#thumbnail"
 """What the service hangs on an id for a smaller picture of the same asset."""
 
+DEFAULT_HOST = "chatgpt.com"
+"""Whose addresses are meant where a document names no host."""
+
 _SCHEMES = ("file-service://", "sediment://")
 _LONGEST = 1000
+_LONGEST_URL = 16384
 _ESTUARY = re.compile(r"/(?:backend-(?:api|anon|alt)|api)/estuary/content")
 _IN_PATH = re.compile(r"file[-_][A-Za-z0-9][A-Za-z0-9_-]*")
 # A `file_<32 hex>` in storage: /files/00000000-2ca8-7246-870a-5face5cbfa35/raw, or .../drvs/md/raw for a smaller one.
@@ -48,6 +52,8 @@ def address_of(host: str, path: str, identity: str | None = None) -> str:
 
 def address_in(url: str, host: str) -> str | None:
     """The address that a URL names, `host` where it names none; None when it is no URL of the web."""
+    if len(url) > _LONGEST_URL:
+        return None
     try:
         parts = urlsplit(url)
         # The last of several values counts, as it does for the service's own client.

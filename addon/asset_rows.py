@@ -21,13 +21,13 @@ def write_location(db: sqlite3.Connection, location: AssetLocation) -> None:
         _place_in_message(db, location)
     if location.address is not None:
         db.execute(
-            """INSERT INTO asset_urls (url, asset_id, name, size_bytes, conversation_id, seen_at, stream_id)
-               VALUES (?, ?, ?, ?, ?, ?, ?)
+            """INSERT INTO asset_urls (url, asset_id, name, size_bytes, conversation_id, derived, seen_at, stream_id)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (url) DO UPDATE SET
                  asset_id = excluded.asset_id, name = coalesce(excluded.name, name),
                  size_bytes = coalesce(excluded.size_bytes, size_bytes),
                  conversation_id = coalesce(excluded.conversation_id, conversation_id),
-                 seen_at = excluded.seen_at, stream_id = excluded.stream_id
+                 derived = excluded.derived, seen_at = excluded.seen_at, stream_id = excluded.stream_id
                WHERE excluded.seen_at >= seen_at""",
             (
                 location.address,
@@ -35,6 +35,7 @@ def write_location(db: sqlite3.Connection, location: AssetLocation) -> None:
                 location.name,
                 location.size_bytes or None,
                 location.conversation_id,
+                location.derived,
                 timestamp(location.at),
                 location.stream_id,
             ),
@@ -46,7 +47,7 @@ def write_location(db: sqlite3.Connection, location: AssetLocation) -> None:
 
 def write_file(db: sqlite3.Connection, file: AssetFile) -> None:
     """Write a file that was received, and give it to the asset that its address stands for."""
-    row = db.execute("SELECT asset_id FROM asset_urls WHERE url = ?", (file.address,)).fetchone()
+    row = db.execute("SELECT asset_id, derived FROM asset_urls WHERE url = ?", (file.address,)).fetchone()
     identity = row["asset_id"] if row else file.asset_id
     _ensure(db, identity)
     db.execute(
@@ -55,8 +56,9 @@ def write_file(db: sqlite3.Connection, file: AssetFile) -> None:
              width = excluded.width, height = excluded.height""",
         (file.sha256, file.path, file.mime_type, file.size_bytes, file.width, file.height),
     )
-    received = {"sha256": file.sha256, "url": file.address, "derived": file.derived, "stream_id": file.stream_id}
-    _give(db, identity, received | {"downloaded_at": timestamp(file.at)})
+    received = {"sha256": file.sha256, "url": file.address, "stream_id": file.stream_id}
+    derived = file.derived or bool(row and row["derived"])
+    _give(db, identity, received | {"derived": derived, "downloaded_at": timestamp(file.at)})
     settle(db, identity)
     if identity.endswith(THUMBNAIL):
         settle(db, identity.removesuffix(THUMBNAIL))
@@ -163,7 +165,9 @@ def _give(db: sqlite3.Connection, identity: str, received: dict[str, Any]) -> No
 
 def _rehome(db: sqlite3.Connection, url: str) -> None:
     """Files that came before it was known which asset their address stands for go to that asset."""
-    (identity,) = db.execute("SELECT asset_id FROM asset_urls WHERE url = ?", (url,)).fetchone()
+    identity, derived = db.execute("SELECT asset_id, derived FROM asset_urls WHERE url = ?", (url,)).fetchone()
+    if derived:
+        db.execute("UPDATE asset_files SET derived = 1 WHERE url = ?", (url,))
     strayed = "FROM asset_files WHERE url = ? AND asset_id <> ?"
     for row in db.execute(f"SELECT * {strayed}", (url, identity)).fetchall():
         _give(db, identity, dict(row))

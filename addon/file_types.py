@@ -29,8 +29,8 @@ class FileType:
         return family if family in ("image", "audio") else "file"
 
 
-def _type(mime_type: str, extension: str, pattern: bytes) -> tuple[FileType, re.Pattern[bytes]]:
-    return FileType(mime_type, extension), re.compile(pattern, re.DOTALL)
+def _type(mime_type: str, extension: str, pattern: bytes) -> tuple[FileType, bytes]:
+    return FileType(mime_type, extension), pattern  # compiled by the first file: most starts of the recorder see none
 
 
 _ZIP = FileType("application/zip", "zip")
@@ -93,10 +93,10 @@ _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 def file_type(head: bytes) -> FileType:
     """The type of the file that begins with `head`, all of it or `HEAD_BYTES`."""
     for found, signature in _SIGNATURES:
-        if signature.match(head):
+        if re.match(signature, head, re.DOTALL):
             return _in_zip(head) if found == _ZIP else found
     for found, signature in _MARKUP:
-        if signature.match(head[:4096]):
+        if re.match(signature, head[:4096]):
             return found
     return _TEXT if head and _is_text(head) else _UNKNOWN
 
@@ -116,7 +116,7 @@ def ends_early(found: FileType, size: int, head: bytes, tail: bytes) -> bool:
 
 
 def _in_zip(head: bytes) -> FileType:
-    return next((found for found, names in _IN_ZIP if names.search(head)), _ZIP)
+    return next((found for found, names in _IN_ZIP if re.search(names, head, re.DOTALL)), _ZIP)
 
 
 def _is_text(head: bytes) -> bool:

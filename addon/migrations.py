@@ -224,7 +224,7 @@ WHEN (old.live <> new.live OR old.text IS NOT new.text)
 END;
 CREATE TABLE asset_urls (
     url TEXT PRIMARY KEY, asset_id TEXT NOT NULL REFERENCES assets(id), name TEXT, size_bytes INTEGER,
-    conversation_id TEXT, seen_at TEXT, stream_id TEXT REFERENCES streams(id)
+    conversation_id TEXT, derived INTEGER NOT NULL DEFAULT 0, seen_at TEXT, stream_id TEXT REFERENCES streams(id)
 );
 CREATE INDEX asset_urls_asset_id ON asset_urls (asset_id);
 CREATE TABLE files (

@@ -6,12 +6,12 @@ Pure. An item says less than the conversation itself, and says it in ISO 8601; w
 from collections.abc import Iterator
 from typing import Any
 
-from addon.asset_ids import pointer_id
+from addon.asset_ids import DEFAULT_HOST, address_in, id_at, pointer_id
 from addon.conversation_fields import about_conversation
 from addon.document_reading import DocumentReading
 from addon.documents import conversation_records
 from addon.payload import array, dumps, integer, mapping, microseconds, string
-from addon.records import ListedImage, Record
+from addon.records import AssetLocation, ListedImage, Record
 
 _ABOUT_THE_IMAGE = frozenset(
     {
@@ -58,7 +58,7 @@ def image_list(answer: Any, reading: DocumentReading) -> Iterator[Record]:
     """The images that were made lately."""
     for item in items_of(answer):
         image = _image(mapping(item), reading)
-        yield from [image] if image else reading.unrecognised("item", item)
+        yield from [image, *_locations(mapping(item), image)] if image else reading.unrecognised("item", item)
 
 
 def is_list(answer: Any) -> bool:
@@ -69,6 +69,19 @@ def is_list(answer: Any) -> bool:
 def items_of(answer: Any) -> list[Any]:
     """The items of a list: `items`, or the answer itself."""
     return answer if isinstance(answer, list) else array(mapping(answer).get("items"))
+
+
+def _locations(item: dict[str, Any], image: ListedImage) -> Iterator[Record]:
+    """Addresses at which a list says that the image, or a smaller encoding of it, is to be had.
+
+    Only those that do not name it themselves: of one that does, nobody knows which encoding it will bring.
+    """
+    said = [(item.get("url"), False)]
+    said += [(mapping(encoding).get("path"), True) for encoding in mapping(item.get("encodings")).values()]
+    for url, derived in said:
+        address = address_in(url, DEFAULT_HOST) if isinstance(url, str) else None
+        if address is not None and id_at(address) != image.asset_id:
+            yield AssetLocation(image.asset_id, image.at, image.stream_id, address, derived=derived)
 
 
 def _image(item: dict[str, Any], reading: DocumentReading) -> ListedImage | None:

@@ -44,6 +44,7 @@ class AssetLocation:
     conversation_id: str | None = None
     message_id: str | None = None
     error: str | None = None
+    derived: bool = False  # of a smaller encoding
 
 
 @dataclass(frozen=True, slots=True)

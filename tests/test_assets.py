@@ -328,3 +328,36 @@ def test_a_large_file_passes_in_constant_memory(archive: Archive) -> None:
     archive.store.write(capture.close(ENDED, STARTED))
     assert most < 4 * HEAD_BYTES
     assert asset(archive)["size_bytes"] == 201 * 1024 * 1024
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+def test_a_list_of_images_says_which_addresses_are_smaller_encodings(archive: Archive, order: tuple[int, ...]) -> None:
+    item = {
+        "asset_pointer": "sediment://file_1",
+        "url": f"{ESTUARY}?id=file_1&sig=canary",
+        "encodings": {
+            "thumbnail": {"path": f"{ESTUARY}?id=file_t&sig=canary"},
+            "source": {"path": f"{ESTUARY}?id=file_1"},
+        },
+    }
+
+    def happens(step: int) -> None:
+        if step == 0:
+            archive.load("images", {"items": [item]}, stream_id="list")
+        elif step == 1:
+            receive(archive, SMALL, identity="file_t", stream_id="small")
+        else:
+            receive(archive, PICTURE, stream_id="whole")
+
+    seen = []
+    for step in order:
+        happens(step)
+        seen += [
+            row["variant"] for row in archive.rows("SELECT variant FROM assets WHERE id = 'file_1' AND path <> ''")
+        ]
+    assert [row["id"] for row in archive.rows("SELECT id FROM assets")] == ["file_1"]
+    assert (asset(archive)["variant"], asset(archive)["sha256"]) == ("original", DIGEST)
+    assert archive.rows("SELECT url, derived FROM asset_urls") == [
+        {"url": f"chatgpt.com{ESTUARY}?id=file_t", "derived": 1}
+    ]
+    assert "thumbnail" not in seen[seen.index("original") :]
