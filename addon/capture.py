@@ -266,7 +266,7 @@ class Capture:
 
         WebSocket topics count otherwise, so they are none that a resume goes on from, and go on from none of these.
         """
-        turn = self.opening.name.partition(TURN_TOPIC)[2]
+        turn = self.opening.name.partition(TURN_TOPIC)[2] or self.opening.name  # in 2024 it was the name
         if self.opening.kind == "topic" and turn:
             return [
                 replace(leg, body=None) for leg in find("turn_exchange_id", turn, self.opening) if leg.kind != "topic"

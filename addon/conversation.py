@@ -103,6 +103,8 @@ class ConversationDecoder:
         fields = mapping(answer)
         self._conversation_is(fields.get("conversation_id"))
         known = self.turn.handed_off = isinstance(fields.get("wss_url"), str)
+        if known:
+            self.turn.exchange_id = string(fields.get("response_id"))
         self._typed("websocket_handoff" if known else "answer_without_events", answer, 0, recognised=known)
         return self._taken()
 

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from addon.archive import VERSION
+from addon.turn_views import TURN_VIEWS
 
 migrations = Migrations("chatgpt_capture")
 
@@ -272,12 +273,9 @@ def documents_and_files(db: Database) -> None:
     """What arrives beside the answers: documents the page loads, and files."""
     for statement in _statements(_DOCUMENTS):
         db.execute(statement)
-    for name, query in _FILE_VIEWS.items():
+    for name, query in (_FILE_VIEWS | TURN_VIEWS).items():
         db.execute(f"DROP VIEW IF EXISTS {name}")
         db.execute(f"CREATE VIEW {name} AS {query}")
-    # What comes beside the answers on a WebSocket is no turn.
-    db.execute("DROP VIEW turns")
-    db.execute(f"CREATE VIEW turns AS {_VIEWS['turns']} AND s.name IS NOT 'updates'")
 
 
 def apply(db: Database) -> None:

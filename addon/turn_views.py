@@ -1,0 +1,122 @@
+"""Views of step 0002 about turns: each once, however many exchanges it came in, and whether all of it is here.
+
+Exchanges are legs of one turn when they carry one `turn_exchange_id`, or one user message: page retries, resumes and
+topics do. A regenerated answer and one that is continued are turns of their own, though they name the same message.
+"""
+
+_OWN = "('variant', 'continue')"
+
+
+def _is_leg(alias: str) -> str:
+    """Updates that come beside the answers are no leg of one."""
+    return f"{alias}.kind IN ('turn', 'resume', 'topic') AND ({alias}.kind <> 'topic' OR {alias}.name IS NOT 'updates')"
+
+
+def _of_one_turn(one: str, other: str) -> str:
+    return f"""({other}.turn_exchange_id = {one}.turn_exchange_id
+        OR ({other}.request_message_id = {one}.request_message_id
+            AND ifnull({other}.action, 'next') NOT IN {_OWN} AND ifnull({one}.action, 'next') NOT IN {_OWN}))
+        AND {_is_leg(other)}"""
+
+
+def _rank(alias: str) -> str:
+    """The leg that tells best how a turn ended comes first; of equal ones the last."""
+    return (
+        f"CASE {alias}.state WHEN 'complete' THEN 1 WHEN 'streaming' THEN 2 WHEN 'interrupted' THEN 3"
+        f" WHEN 'handed_off' THEN 4 ELSE 5 END"
+    )
+
+
+_LEGS_OF_IT = f"FROM streams o WHERE o.id = s.id OR ({_of_one_turn('s', 'o')})"
+_SECONDS = "round((julianday({}) - julianday({})) * 86400, 3)"
+
+_TURNS = f"""
+    WITH turn AS (
+        SELECT s.*, (SELECT min(o.started_at) {_LEGS_OF_IT}) AS asked_at,
+               (SELECT min(o.first_token_at) {_LEGS_OF_IT}) AS token_at,
+               (SELECT max(o.requested_model) {_LEGS_OF_IT}) AS asked_model,
+               -- What a leg brought, or what a document says of the turn: rather the end of it than what came last.
+               (SELECT m.n FROM messages m
+                WHERE (m.stream_id IN (SELECT o.id {_LEGS_OF_IT}) OR m.turn_exchange_id = s.turn_exchange_id)
+                  AND m.role = 'assistant' AND m.visible = 1
+                  AND m.content_type NOT IN ('thoughts', 'reasoning_recap')
+                ORDER BY m.end_turn IS 1 AND m.status = 'finished_successfully' DESC, m.n DESC LIMIT 1) AS answer_n
+        FROM streams s
+        WHERE {_is_leg("s")} AND NOT EXISTS (
+            SELECT 1 FROM streams o WHERE o.id <> s.id AND ({_of_one_turn("s", "o")})
+              AND ({_rank("o")} < {_rank("s")}
+                   OR ({_rank("o")} = {_rank("s")} AND (o.started_at, o.id) > (s.started_at, s.id)))))
+    SELECT t.id AS stream_id, t.conversation_id, c.title, t.state, t.asked_at AS started_at,
+           t.asked_model AS requested_model, answer.model_slug, prompt.id AS prompt_message_id, prompt.text AS prompt,
+           answer.id AS answer_message_id, answer.text AS answer, answer.status AS answer_status,
+           answer.reasoning_seconds, {_SECONDS.format("t.token_at", "t.asked_at")} AS seconds_to_first_token,
+           {_SECONDS.format("coalesce(answer.completed_at, t.ended_at)", "t.asked_at")} AS seconds,
+           length(answer.text) AS characters,
+           round(length(answer.text) / nullif(
+               (julianday(coalesce(answer.completed_at, t.ended_at)) - julianday(t.token_at)) * 86400, 0), 1)
+               AS characters_per_second
+    FROM turn t
+    LEFT JOIN conversations c ON c.id = t.conversation_id
+    LEFT JOIN messages prompt ON prompt.conversation_id IS t.conversation_id AND prompt.id = t.request_message_id
+    LEFT JOIN messages answer ON answer.n = t.answer_n"""
+
+_COMPLETENESS = f"""
+    SELECT t.stream_id, t.conversation_id, t.title, t.started_at, t.prompt_message_id, t.answer_message_id,
+           CASE
+             WHEN EXISTS (SELECT 1 FROM image_generations g WHERE g.status IN ('pending', 'preview')
+                          AND (g.stream_id IN (SELECT o.id {_LEGS_OF_IT})
+                               OR (g.conversation_id = t.conversation_id
+                                   AND g.prompt_message_id = t.prompt_message_id))) THEN 'pending_image'
+             WHEN t.state = 'complete' OR (a.status = 'finished_successfully' AND a.end_turn = 1) THEN
+               iif(EXISTS (SELECT 1 FROM streams o WHERE o.state = 'handed_off'
+                           AND o.id IN (SELECT o.id {_LEGS_OF_IT})), 'handed_off_and_found', 'complete')
+             WHEN t.state = 'handed_off' THEN 'handed_off_and_not_found'
+             ELSE t.state END AS completeness,
+           (SELECT count(*) {_LEGS_OF_IT}) AS legs, s.error
+    FROM turns t JOIN streams s ON s.id = t.stream_id
+    LEFT JOIN messages a ON a.conversation_id IS t.conversation_id AND a.id = t.answer_message_id"""
+
+
+def _health(name: str, value: str, detail: str, source: str, *, attention: bool = True) -> str:
+    looked_at = f"({value}) > 0" if attention else "0"
+    return f"SELECT '{name}' AS name, {value} AS value, {looked_at} AS attention, {detail} AS detail FROM {source}"
+
+
+_STATES = ("complete", "streaming", "handed_off", "interrupted", "error")
+
+_HEALTH = " UNION ALL ".join(
+    [
+        _health("last_captured_at", "max(started_at)", "max(ended_at)", "streams", attention=False),
+        *(
+            _health(
+                f"streams_{state}", "count(*)", "max(error)", f"streams WHERE state = '{state}'",
+                attention=state == "error",
+            )
+            for state in _STATES
+        ),
+        _health(
+            "turns_not_found", "count(*)", "max(started_at)",
+            "turn_completeness WHERE completeness = 'handed_off_and_not_found'",
+        ),
+        _health("events_unrecognised", "count(*)", "group_concat(DISTINCT type)", "events WHERE recognised = 0"),
+        _health("messages_damaged", "count(*)", "max(last_seen_at)", "messages WHERE damaged"),
+        _health(
+            "messages_unfinished", "count(*)", "max(last_seen_at)",
+            "messages WHERE status = 'in_progress' AND live = 0", attention=False,
+        ),
+        _health(
+            "images_pending", "count(*)", "max(requested_at)",
+            "image_generations WHERE status IN ('pending', 'preview')",
+        ),
+        _health(
+            "images_without_file", "count(*)", "max(g.created_at)",
+            "image_generations g LEFT JOIN assets a ON a.id = g.asset_id"
+            " WHERE g.status = 'complete' AND a.path IS NULL",
+            attention=False,
+        ),
+        _health("chunks_lost", "ifnull(sum(lost_chunks), 0)", "ifnull(sum(lost_bytes), 0) || ' bytes'", "runs"),
+        _health("exchanges_uncaptured", "ifnull(sum(uncaptured), 0)", "max(started_at)", "runs"),
+    ]
+)  # fmt: skip
+
+TURN_VIEWS = {"turns": _TURNS, "turn_completeness": _COMPLETENESS, "capture_health": _HEALTH}

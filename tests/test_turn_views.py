@@ -1,0 +1,206 @@
+"""Turns: each once, with the right answer, however many exchanges it came in; and what of the capture to look at."""
+
+from typing import Any
+
+import pytest
+
+from addon.exchange import Closing
+from addon.records import Run
+from scripts import scenes
+from tests.recording import (
+    ENDED,
+    FINISHED,
+    STARTED,
+    STATUS,
+    TEXT,
+    Archive,
+    delta,
+    envelope,
+    event,
+    message,
+    request,
+    shown,
+    v0,
+    v1,
+)
+from tests.test_resume import ANSWER, DONE, asked, resume, send
+
+LATER = STARTED + 60_000_000
+DONE_PATCH = [{"p": STATUS, "o": "replace", "v": FINISHED}, {"p": "/message/end_turn", "o": "replace", "v": True}]
+
+
+def answer(identity: str, text: str, turn: str | None = None, *, done: bool = True) -> bytes:
+    """A whole v1 answer, or one that breaks off."""
+    about = {"turn_exchange_id": turn} if turn else {}
+    end = [delta("", "patch", DONE_PATCH), {"type": "message_stream_complete"}] if done else []
+    return v1(shown(message(identity, metadata=about)), delta(TEXT, "append", text), *end, done=done)
+
+
+def turns(archive: Archive) -> list[tuple[Any, ...]]:
+    rows = archive.rows("SELECT prompt_message_id, answer, state FROM turns ORDER BY started_at, stream_id")
+    return [tuple(row.values()) for row in rows]
+
+
+def completeness(archive: Archive) -> list[tuple[Any, ...]]:
+    rows = archive.rows("SELECT completeness, legs FROM turn_completeness ORDER BY started_at, stream_id")
+    return [tuple(row.values()) for row in rows]
+
+
+def test_an_answer_in_legs_is_one_turn(archive: Archive) -> None:
+    send(archive, ANSWER[:5])
+    resume(archive, ANSWER[4:6], 4)
+    resume(archive, [*ANSWER[6:], DONE], 6, number=2)
+    resume(archive, [], 9, number=3, status_code=410, streamed=False, content_type="application/json")
+    assert turns(archive) == [("U", "So it goes on", "complete")]
+    assert completeness(archive) == [("complete", 4)]
+    row = archive.row("SELECT * FROM turns")
+    assert (row["stream_id"], row["requested_model"]) == ("leg 2", "gpt-5-5")
+    assert row["started_at"] == archive.stream()["started_at"]
+    assert 0 < row["seconds_to_first_token"] < 1
+    assert 2 < row["seconds"] < 3
+
+
+def test_of_several_attempts_the_last_that_came_to_its_end_counts(archive: Archive) -> None:
+    archive.record(answer("A1", "First", "t1", done=False), request("U"), stream_id="1", closing=Closing("cut"))
+    archive.record(answer("A2", "Second", "t2"), request("U"), stream_id="2", started_at=STARTED + 1)
+    archive.record(answer("A3", "Third", "t3"), request("U"), stream_id="3", started_at=STARTED + 2)
+    archive.record(answer("A4", "Fou", "t4", done=False), request("U"), stream_id="4", started_at=STARTED + 3, closing=Closing("cut"))  # fmt: skip
+    archive.record(b"", request("U"), stream_id="5", started_at=STARTED + 4, status_code=500, streamed=False)
+    assert turns(archive) == [("U", "Third", "complete")]
+    assert completeness(archive) == [("complete", 5)]
+
+
+@pytest.mark.parametrize("action", ["variant", "continue"])
+def test_an_answer_that_is_regenerated_or_continued_is_a_turn_of_its_own(archive: Archive, action: str) -> None:
+    archive.record(answer("A1", "First", "t1"), request("U"), stream_id="1")
+    archive.record(answer("A2", "Second", "t2"), request("U", action=action), stream_id="2", started_at=LATER)
+    archive.record(answer("A3", "Thi", "t3", done=False), request("U", action=action), stream_id="3", started_at=LATER + 1, closing=Closing("cut"))  # fmt: skip
+    resume(archive, [event({"v": "rd"}, "delta"), event(delta("", "patch", DONE_PATCH), "delta"), DONE], 3, number=70)
+    assert turns(archive) == [("U", "First", "complete"), ("U", "Second", "complete"), ("U", "Third", "complete")]
+    assert completeness(archive) == [("complete", 1), ("complete", 1), ("complete", 2)]
+
+
+def handed_off(archive: Archive) -> scenes.Scene:
+    first = scenes.handoff("Why?", seed="handed")
+    archive.record(first.body, request(first.user_message_id, "Why?"), stream_id="post")
+    return scenes.plain_answer("Why?", "Because.", seed="handed")
+
+
+def test_an_answer_that_was_handed_over_is_not_there_until_it_is_found(archive: Archive) -> None:
+    scene = handed_off(archive)
+    assert turns(archive) == [(scene.user_message_id, None, "handed_off")]
+    assert completeness(archive) == [("handed_off_and_not_found", 1)]
+    archive.record(scene.body, asked(0, scene.conversation_id), stream_id="resume", kind="resume", started_at=LATER)
+    assert turns(archive) == [(scene.user_message_id, "Because.", "complete")]
+    assert completeness(archive) == [("handed_off_and_found", 2)]
+
+
+def test_an_answer_that_was_handed_over_is_found_on_its_topic(archive: Archive) -> None:
+    scene = handed_off(archive)
+    name = scenes.topic_of(scene)
+    archive.record(scene.body, stream_id="socket:topic", kind="topic", name=name, started_at=LATER)
+    archive.record(v0({"type": "conversation-update"}), stream_id="socket:updates", kind="topic", name="updates")
+    assert turns(archive) == [(scene.user_message_id, "Because.", "complete")]
+    assert completeness(archive) == [("handed_off_and_found", 2)]
+
+
+def test_an_answer_that_was_handed_over_is_found_in_a_document(archive: Archive) -> None:
+    scene = handed_off(archive)
+    document = scenes.conversation_document([scene])
+    about = {"conversation_id": scene.conversation_id}
+    archive.load("conversation", document, at=LATER, parameters=about)
+    assert turns(archive) == [(scene.user_message_id, "Because.", "handed_off")]
+    assert completeness(archive) == [("handed_off_and_found", 1)]
+
+
+def test_the_hand_off_of_2024_and_its_bytes_are_one_turn(archive: Archive) -> None:
+    said = b'{"wss_url": "wss://x/?t=1", "conversation_id": "talk", "response_id": "response-LAX"}'
+    archive.record(said, request("U"), stream_id="post", streamed=False, content_type="application/json")
+    body = v0(envelope(message("A", "Because.", status=FINISHED, end_turn=True)))
+    archive.record(body, stream_id="socket:response", kind="topic", name="response-LAX", started_at=LATER)
+    assert turns(archive) == [("U", "Because.", "complete")]
+    assert completeness(archive) == [("handed_off_and_found", 2)]
+
+
+def test_an_answer_that_a_document_completes_is_complete(archive: Archive) -> None:
+    archive.record(answer("A", "Half", done=False), request("U"), closing=Closing("cut"))
+    assert completeness(archive) == [("interrupted", 1)]
+    node = {"id": "A", "parent": "U", "message": message("A", "Half and half", status=FINISHED, end_turn=True)}
+    archive.load("conversation", {"conversation_id": "talk", "mapping": {"A": node}}, at=LATER, parameters={"conversation_id": "talk"})  # fmt: skip
+    assert turns(archive) == [("U", "Half and half", "interrupted")]
+    assert completeness(archive) == [("complete", 1)]
+
+
+def test_an_image_that_is_still_being_made_is_told(archive: Archive) -> None:
+    placeholder = message(
+        "I",
+        "Processing image",
+        author={"role": "tool", "name": "t2uay3k.sj1i4kz"},
+        status=FINISHED,
+        metadata={"image_gen_task_id": "task", "image_gen_async": True},
+    )
+    archive.record(v0(envelope(placeholder)), request("U", "Draw"), closing=ENDED)
+    assert completeness(archive) == [("pending_image", 1)]
+
+
+def test_what_failed_is_an_error(archive: Archive) -> None:
+    archive.record(b"", request("U"), stream_id="1", status_code=500, streamed=False)
+    archive.record(v1(shown(message("A"))), request("U2"), stream_id="2", closing=None, started_at=LATER)
+    assert completeness(archive) == [("error", 1), ("streaming", 1)]
+    assert archive.row("SELECT error FROM turn_completeness WHERE completeness = 'error'")["error"].startswith(
+        "HTTP 500"
+    )
+
+
+def health(archive: Archive) -> dict[str, tuple[Any, int, Any]]:
+    rows = archive.rows("SELECT name, value, attention, detail FROM capture_health")
+    assert len({row["name"] for row in rows}) == len(rows)
+    return {row["name"]: (row["value"], row["attention"], row["detail"]) for row in rows}
+
+
+def test_an_archive_in_good_health_asks_for_no_attention(archive: Archive) -> None:
+    assert not any(attention for _, attention, _ in health(archive).values())
+    send(archive, [*ANSWER, DONE], ENDED)
+    archive.store.write([Run("run", STARTED, streams=1, uncaptured=0, lost_chunks=0, lost_bytes=0)])
+    found = health(archive)
+    assert not any(attention for _, attention, _ in found.values())
+    assert found["streams_complete"][0] == 1
+    assert found["last_captured_at"][0] == archive.stream()["started_at"]
+
+
+def test_what_a_person_should_look_at_is_counted(archive: Archive) -> None:
+    handed_off(archive)
+    archive.record(b"", request("U"), stream_id="refused", status_code=403, streamed=False, content_type="text/html")
+    archive.record(answer("A", "Half", done=False), stream_id="cut", closing=Closing("cut"))
+    archive.record(v1(shown(message("B", "hole")), event(b"torn", "delta"), {"type": "brand_new"}), stream_id="odd")
+    image = scenes.image_answer("Draw", "A tide", "Here.", seed="image")
+    archive.record(image.body, stream_id="image")
+    archive.store.write([Run("run", STARTED, streams=1, uncaptured=2, lost_chunks=3, lost_bytes=4000)])
+    found = {name: (value, attention) for name, (value, attention, _) in health(archive).items() if value}
+    del found["last_captured_at"]
+    assert found == {
+        "streams_complete": (2, 0),
+        "streams_handed_off": (1, 0),
+        "streams_interrupted": (1, 0),
+        "streams_error": (1, 1),
+        "turns_not_found": (1, 1),
+        "events_unrecognised": (3, 1),
+        "messages_damaged": (1, 1),
+        "messages_unfinished": (2, 0),
+        "images_without_file": (len(image.images), 0),
+        "chunks_lost": (3, 1),
+        "exchanges_uncaptured": (2, 1),
+    }
+    assert health(archive)["chunks_lost"][2] == "4000 bytes"
+    assert set(health(archive)["events_unrecognised"][2].split(",")) == {
+        "answer_without_events",
+        "brand_new",
+        "unparsable",
+    }
+
+
+@pytest.mark.parametrize("view", ["turns", "turn_completeness"])
+def test_legs_are_found_by_index(archive: Archive, view: str) -> None:
+    plan = [row["detail"] for row in archive.rows(f"EXPLAIN QUERY PLAN SELECT * FROM {view}")]
+    scanned = [step for step in plan if step.startswith("SCAN")]
+    assert len([step for step in scanned if "CONSTANT" not in step]) <= 2, plan
