@@ -37,6 +37,21 @@ def ending(opening: Opening, closing: Closing, way: Continuation, failure: str |
     return "interrupted", _CUT.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")
 
 
+def closing_of(state: str, error: str | None) -> Closing:
+    """How an exchange with this state and error ended, as far as they tell: the inverse of `ending`."""
+    error = error or ""
+    if state == "interrupted":
+        for reason, said in _CUT.items():
+            if error.startswith(said):
+                return Closing(reason, error.removeprefix(said).removeprefix(": "))
+        return Closing("cut", error)
+    if error == Closing("bug").failure:
+        return Closing("bug")
+    count = error.partition(" ")[0]
+    lost = int(count) if count.isdecimal() and error == Closing("end", lost_bytes=int(count)).failure else 0
+    return Closing("end", lost_bytes=lost)
+
+
 def unreadable(opening: Opening, at: int) -> Stream:
     """The row of an exchange whose capture could not even be closed."""
     return Stream(

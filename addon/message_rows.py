@@ -19,9 +19,7 @@ from addon.messages import continues
 from addon.payload import loads
 from addon.records import Message, MessageGrowth
 from addon.rows import ensure_conversation, timestamp
-
-_VERSIONS = 100
-"""How many versions of a message are kept; the raw body of its stream holds all."""
+from addon.version_rows import remember, was_emptied, was_put_aside
 
 _FACTS = ("requested_model", "created_at", "first_token_at", "completed_at")
 """Columns in which knowing something beats knowing nothing, whoever says it."""
@@ -43,6 +41,7 @@ _COLUMNS = (*_AS_IS, *_TIMES, "last_seen_at", "first_seen_at")
 _SAID = tuple(name for name in _AS_IS if name not in ("stream_id", "source", "live", "damaged"))
 _as_is, _times, _said = attrgetter(*_AS_IS), attrgetter(*_TIMES), attrgetter(*_SAID)
 _known_said = itemgetter(*_SAID, "created_at", "updated_at")
+_GROW = "UPDATE messages SET text = ?1, content = ?2, last_seen_at = max(last_seen_at, ?3)"
 _INSERT = f"INSERT INTO messages (id, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"
 
 
@@ -72,11 +71,14 @@ def write_message(db: sqlite3.Connection, new: Message) -> None:
 
 def write_growth(db: sqlite3.Connection, grown: MessageGrowth) -> None:
     """Store what a message in progress says by now, unless its row knows better: all of it is written in the end."""
-    db.execute(
-        "UPDATE messages SET text = ?, content = ?, last_seen_at = ?3"
-        " WHERE id = ? AND conversation_id IS ? AND stream_id = ? AND live = 1 AND last_seen_at <= ?3",
-        (grown.text, grown.content, timestamp(grown.at), grown.id, grown.conversation_id, grown.stream_id),
-    )
+    values = (grown.text, grown.content, timestamp(grown.at), grown.id, grown.conversation_id, grown.stream_id)
+    its_own = "stream_id = ?6 AND live = 1 AND last_seen_at <= ?3"
+    if db.execute(f"{_GROW} WHERE id = ?4 AND conversation_id IS ?5 AND {its_own}", values).rowcount == 0:
+        # A document, or a leg that broke off, had shown as much before: from here on this exchange shows more.
+        theirs = "stream_id <> ?6 AND live = 0 AND coalesce(status, 'in_progress') = 'in_progress'"
+        less = "length(text) < length(?1) AND substr(?1, 1, length(text)) = text"
+        over = ", live = 1, stream_id = ?6, source = (SELECT source FROM streams WHERE id = ?6)"
+        db.execute(f"{_GROW}{over} WHERE id = ?4 AND conversation_id IS ?5 AND {theirs} AND {less}", values)
 
 
 def _existing(db: sqlite3.Connection, new: Message) -> sqlite3.Row | None:
@@ -133,7 +135,7 @@ def _replace(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     columns = {**_known(new, old), "revision": old["revision"]}
     if not same and (was_finished or _is_lost(old["text"], new, old)):
         said = (old["content"], old["text"], old["status"])
-        columns["revision"] += _version(db, old["n"], new.at, "updated", said)
+        columns["revision"] += remember(db, old["n"], new.at, "updated", said)
     for name in ("first_token_at", "completed_at", "requested_model") if was_finished else ():
         columns[name] = old[name] or columns[name]
     if not _makes(db, new, old, same=same and was_finished):
@@ -149,7 +151,7 @@ def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     if new.live:
         return
     reason = "moderated" if new.moderated else "emptied"
-    revision = old["revision"] + _version(db, old["n"], new.at, reason, (new.content, new.text, new.status))
+    revision = old["revision"] + remember(db, old["n"], new.at, reason, (new.content, new.text, new.status))
     columns = _known(new, old)
     taken = {name: columns[name] for name in ("status", "end_turn", "live", "last_seen_at", "metadata", "finish_type")}
     _update(db, old["n"], {**_missing(new, old), **taken, "revision": revision})
@@ -158,7 +160,7 @@ def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
 def _restore(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     """What the person saw is found after the state that took it away: the row gets it, that state is a version."""
     count = (
-        0 if old["text"] else _version(db, old["n"], new.at, "emptied", (old["content"], old["text"], old["status"]))
+        0 if old["text"] else remember(db, old["n"], new.at, "emptied", (old["content"], old["text"], old["status"]))
     )
     columns = {name: getattr(new, name) for name in ("content_type", "content", "text", "visible")}
     _update(db, old["n"], {**_missing(new, old), **columns, "revision": old["revision"] + count})
@@ -169,7 +171,7 @@ def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     missing = _missing(new, old)
     is_version = new.finished or (not new.live and _is_lost(new.text, new, old))
     if is_version and not _same(old["content"], new.content):
-        count = _version(db, old["n"], new.at, "updated", (new.content, new.text, new.status))
+        count = remember(db, old["n"], new.at, "updated", (new.content, new.text, new.status))
         if count:
             missing["revision"] = old["revision"] + count
     if not (new.document or new.live) and _makes(db, new, old, same=True):
@@ -240,20 +242,6 @@ def _remembered(new: Message, old: sqlite3.Row) -> tuple[str, ...]:
     return _FACTS if new.stream_id == old["stream_id"] else _FACTS + _REMEMBERED
 
 
-def _version(
-    db: sqlite3.Connection, number: int, at: int, reason: str, said: tuple[str | None, str | None, str | None]
-) -> int:
-    """Remember content, text and status that are not in `messages`; how many rows that took (0 when known)."""
-    cursor = db.execute(
-        "INSERT INTO message_versions (message_n, revision, replaced_at, reason, content, text, status)"
-        " SELECT ?1, (SELECT count(*) FROM message_versions WHERE message_n = ?1), ?2, ?3, ?4, ?5, ?6"
-        " WHERE NOT EXISTS (SELECT 1 FROM message_versions WHERE message_n = ?1 AND content IS ?4)"
-        " AND (SELECT count(*) FROM message_versions WHERE message_n = ?1) < ?7",
-        (number, timestamp(at), reason, *said, _VERSIONS),
-    )
-    return cursor.rowcount
-
-
 def _update(db: sqlite3.Connection, number: int, values: dict[str, Any]) -> None:
     assignments = ", ".join(f"{name} = ?" for name in values)
     db.execute(f"UPDATE messages SET {assignments} WHERE n = ?", [*values.values(), number])
@@ -278,16 +266,10 @@ def _is_taken_away(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bo
     if new.assets:
         return False
     text = new.text or ""
-    withdrawn = new.moderated or (new.document and _was_served(db, new, old))
+    withdrawn = new.moderated or (new.document and new.text != old["text"] and was_put_aside(db, new, old["n"]))
     if old["text"] and (withdrawn or not text):
         return not (text and continues(text, old["text"]))
     return (withdrawn or not text) and _showed_a_file(db, old)
-
-
-def _was_served(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
-    """Whether a document repeats what took the place of what the person saw."""
-    known = "SELECT 1 FROM message_versions WHERE message_n = ? AND text IS ? AND reason IN ('moderated', 'emptied')"
-    return new.text != old["text"] and db.execute(known, (old["n"], new.text)).fetchone() is not None
 
 
 def _was_seen_before_it_went(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
@@ -295,8 +277,7 @@ def _was_seen_before_it_went(db: sqlite3.Connection, new: Message, old: sqlite3.
     text, known = new.text or "", old["text"] or ""
     if len(text) <= len(known) or new.live or new.moderated or not continues(text, known) or _showed_a_file(db, old):
         return False
-    emptied = "SELECT 1 FROM message_versions WHERE message_n = ? AND reason = 'emptied'"
-    return not known or db.execute(emptied, (old["n"],)).fetchone() is not None
+    return not known or was_emptied(db, old["n"])
 
 
 def _showed_a_file(db: sqlite3.Connection, old: sqlite3.Row) -> bool:

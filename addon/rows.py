@@ -52,3 +52,10 @@ def ensure_conversation(db: sqlite3.Connection, identity: str | None, source: st
             "INSERT OR IGNORE INTO conversations (id, source, first_seen_at, last_seen_at) VALUES (?, ?, ?, ?)",
             (identity, source, timestamp(at), timestamp(at)),
         )
+
+
+def copied(db: sqlite3.Connection, table: str, *but: str) -> list[str]:
+    """The names of a table's columns, without those named."""
+    return [
+        row["name"] for row in db.execute("SELECT name FROM pragma_table_info(?)", (table,)) if row["name"] not in but
+    ]

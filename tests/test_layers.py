@@ -40,10 +40,14 @@ def test_the_proxy_side_imports_nothing_of_the_decoding_side() -> None:
         assert inner <= {"addon.errors"}, name
 
 
+REPARSE = ("reparse", "stored_streams", "scratch", "differences")
+"""Reading again compares two databases."""
+
+
 def test_only_the_store_side_knows_sqlite() -> None:
     knowing = {path.stem for path in CORE if {"sqlite3", "sqlite_utils"} & imported(str(path))}
     writers = {path.stem for path in CORE if path.stem.endswith("rows")}
-    assert knowing == writers | {"store", "attachments", "migrations", "database", "safekeeping"}
+    assert knowing == writers | {"store", "attachments", "migrations", "database", "safekeeping", *REPARSE}
 
 
 def test_the_recorder_starts_without_mitmproxy_and_without_what_only_migrations_need() -> None:

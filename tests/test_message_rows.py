@@ -249,3 +249,108 @@ def test_growth_reaches_the_row_of_its_own_stream_while_that_is_live(archive: Ar
     archive.record(v1(shown(message("A", "Hi you all", status=FINISHED))))
     archive.store.write([replace(grown, at=grown.at + 10**9, text="late")])
     assert archive.message("A")["text"] == "Hi you all"
+
+
+# Between streams and documents
+
+
+def loaded(archive: Archive, text: str, at: int = STARTED, **fields: Any) -> None:
+    """The page loads the conversation, in which the answer says so much."""
+    said = message("A", text, **fields)
+    archive.load(
+        "conversation",
+        {"mapping": {"A": {"message": said, "parent": "U"}}},
+        at=at,
+        parameters={"conversation_id": "talk"},
+    )
+
+
+def test_an_answer_that_goes_on_after_the_page_was_loaded_again_is_seen_growing(archive: Archive) -> None:
+    loaded(archive, "So it")
+    words = [event(delta(TEXT, "append", word), "delta") for word in ("So", " it", " goes", " on")]
+    begun = [event(b'"v1"', "delta_encoding"), event(shown(message("A")), "delta")]
+    seen = []
+
+    def look() -> bool:
+        seen.append(archive.message("A")["text"])
+        return True
+
+    archive.record(b"", chunks=[*begun, *words], look=look, closing=None, stream_id="resume", clock=later)
+    row = archive.message("A")
+    assert (row["text"], row["live"], row["stream_id"]) == ("So it goes on", 1, "resume")
+    assert seen == ["So it", "So it", "So it", "So it", "So it", "So it goes"]
+
+
+def test_a_stopped_answer_becomes_what_the_document_says(archive: Archive) -> None:
+    archive.record(v0(growing("So it goes and"), done=False), request("U", model="gpt-6-pro"), closing=CUT)
+    before = archive.message("A")
+    loaded(archive, "So it goes", STARTED + 9_000_000, status="finished_partial_completion")
+    row = archive.message("A")
+    assert (row["text"], row["status"], row["live"]) == ("So it goes", "finished_partial_completion", 0)
+    assert (row["requested_model"], row["first_token_at"]) == ("gpt-6-pro", before["first_token_at"])
+    assert (row["stream_id"], row["parent_id"]) == ("stream", "U")
+    assert [version["text"] for version in versions(archive)] == ["So it goes and"]
+
+
+def test_a_document_that_saw_less_of_an_unfinished_answer_takes_nothing_away(archive: Archive) -> None:
+    archive.record(v0(growing("So it goes"), done=False), closing=CUT)
+    loaded(archive, "So it", STARTED + 9_000_000)
+    assert archive.message("A")["text"] == "So it goes"
+    archive.record(v0(growing("So it goes on"), done=False), look=lambda: True, closing=None, stream_id="going on")
+    loaded(archive, "So it goes on and on", STARTED + 99_000_000)
+    assert (archive.message("A")["text"], archive.message("A")["live"]) == ("So it goes on", 1)
+
+
+def test_an_older_document_takes_nothing_away_from_a_newer_one(archive: Archive) -> None:
+    loaded(archive, "So it went", STARTED + 9_000_000, status=FINISHED)
+    loaded(archive, "So it goes", status=FINISHED)
+    assert archive.message("A")["text"] == "So it went"
+    assert [version["text"] for version in versions(archive)] == ["So it goes"]
+
+
+def test_a_document_that_repeats_what_moderation_put_in_place_takes_nothing_away(archive: Archive) -> None:
+    archive.record(v0(growing("Take two ounces of"), BLOCK, finished("I cannot help with that.")))
+    before = versions(archive)
+    loaded(archive, "I cannot help with that.", STARTED + 9_000_000, status=FINISHED)
+    assert (archive.message("A")["text"], versions(archive)) == ("Take two ounces of", before)
+
+
+@pytest.mark.parametrize("streamed_first", [True, False])
+def test_what_the_person_saw_of_an_emptied_message_stays(archive: Archive, streamed_first: bool) -> None:
+    if streamed_first:
+        archive.record(v0(finished("So it goes")))
+    loaded(archive, "", STARTED + 9_000_000, status=FINISHED)
+    if not streamed_first:
+        archive.record(v0(finished("So it goes")))
+    assert archive.message("A")["text"] == "So it goes"
+    assert [(version["reason"], version["text"]) for version in versions(archive)] == [("emptied", "")]
+
+
+@pytest.mark.parametrize("streamed_first", [True, False])
+def test_an_answer_stays_the_work_of_its_stream(archive: Archive, streamed_first: bool) -> None:
+    if streamed_first:
+        archive.record(v0(finished("So it goes")), request("U"))
+    loaded(archive, "So it goes", STARTED + 9_000_000, status=FINISHED)
+    if not streamed_first:
+        archive.record(v0(finished("So it goes")), request("U"))
+    assert archive.message("A")["stream_id"] == "stream"
+    assert archive.row("SELECT answer FROM turns") == {"answer": "So it goes"}
+
+
+def test_the_order_of_keys_in_a_document_is_no_new_version(archive: Archive) -> None:
+    archive.record(v0(finished("So it goes")))
+    content = {"parts": ["So it goes"], "content_type": "text"}
+    loaded(archive, "", STARTED + 9_000_000, status=FINISHED, content=content)
+    assert (archive.message("A")["revision"], versions(archive)) == (0, [])
+
+
+def test_a_tree_says_better_than_the_message_what_is_above_it_and_that_better_than_a_guess(archive: Archive) -> None:
+    loaded(archive, "So it goes", status=FINISHED)
+    archive.record(v0(finished("So it goes", metadata={"parent_id": "said"})), clock=later)
+    assert archive.message("A")["parent_id"] == "U"
+    turns = {"messages": [message("M"), message("A", "So it goes", status=FINISHED), message("B")]}
+    archive.load("turns", turns, at=STARTED + 2 * 3_600_000_000, parameters={"conversation_id": "talk"})
+    assert (archive.message("A")["parent_id"], archive.message("B")["parent_id"]) == ("U", "A")
+    said = message("B", metadata={"parent_id": "M"})
+    archive.record(v0(envelope(said), done=False), stream_id="older")
+    assert archive.message("B")["parent_id"] == "M"

@@ -1,0 +1,326 @@
+"""Reading everything again: what today's code makes of the raw bodies, and nothing lost of what has none."""
+
+import contextlib
+import os
+import random
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon.ending import closing_of
+from addon.errors import ArchiveError
+from addon.exchange import Closing
+from addon.reparse import ReparseReport, reparse
+from scripts import scenes
+from tests.conftest import ROOT
+from tests.recording import (
+    ENDED,
+    FINISHED,
+    STARTED,
+    TEXT,
+    Archive,
+    delta,
+    envelope,
+    message,
+    ragged,
+    request,
+    shown,
+    sometimes,
+    v0,
+    v1,
+)
+from tests.test_resume import ANSWER, DONE, resume, send
+
+
+def again(archive: Archive, **how: Any) -> ReparseReport:
+    return reparse(archive.path, **how)
+
+
+def edit(archive: Archive, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(archive.path)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def held(archive: Archive) -> dict[str, list[str]]:
+    """All rows of all tables, in no order."""
+    return {table: sorted(map(str, rows)) for table, rows in archive.dump().items()}
+
+
+def changes(report: ReparseReport) -> dict[str, tuple[int, int, int]]:
+    return {table: (found.added, found.changed, found.removed) for table, found in report.tables.items() if found}
+
+
+def fill(archive: Archive) -> None:
+    """Two conversations of each kind of scene, legs, a document, a list, an error, a challenge."""
+    for number, (name, make) in enumerate(scenes.SCENES.items()):
+        for encoding in ("v1", "v0"):
+            scene = make(15, encoding=encoding, seed=f"{name} {encoding}")
+            sent = request(scene.user_message_id, scene.texts[scene.user_message_id])
+            began = STARTED + number * 60_000_000
+            archive.record(
+                b"",
+                sent,
+                chunks=ragged(scene.body, random.Random(name)),
+                look=sometimes(random.Random(1)),
+                stream_id=f"{name} {encoding}",
+                started_at=began,
+                clock=lambda place, began=began: began + 1000 * place,  # type: ignore[misc]
+            )
+    send(archive, ANSWER[:6])
+    resume(archive, ANSWER[4:7], 4)
+    resume(archive, [*ANSWER[7:], DONE], 7, number=2)
+    archive.record(b"", request("U9", conversation_id="refused"), stream_id="403", started_at=STARTED + 80_000_000, status_code=403, streamed=False, content_type="text/html")  # fmt: skip
+    archive.record(v1(shown(message("cut", "half")), done=False) + b"event: del", stream_id="torn", started_at=STARTED + 81_000_000, closing=Closing("cut", "by peer"))  # fmt: skip
+    archive.record(b'{"detail": "no"}', stream_id="json", started_at=STARTED + 82_000_000, streamed=False, content_type="application/json", status_code=429)  # fmt: skip
+    tree = {
+        "conversation_id": "talk",
+        "title": "Known to the page",
+        "create_time": 1_790_000_000.5,
+        "current_node": "A",
+        "mapping": {
+            "U": {"id": "U", "parent": None, "children": ["A"], "message": message("U", "Why?", author={"role": "user"}, status=FINISHED)},
+            "A": {"id": "A", "parent": "U", "children": [], "message": message("A", "So it goes on", status=FINISHED)},
+            "old": {"id": "old", "parent": "U", "children": [], "message": message("old", "A branch", status=FINISHED)},
+        },
+    }  # fmt: skip
+    archive.load("conversation", tree, at=STARTED + 90_000_000, parameters={"conversation_id": "talk"})
+    listed = {
+        "items": [
+            {"id": "talk", "title": "Listed", "update_time": "2026-11-01T00:00:00Z"},
+            {"id": "listed only", "title": "Other"},
+        ]
+    }
+    archive.load("conversations", listed, at=STARTED + 91_000_000, kind="list")
+
+
+def test_what_was_just_captured_is_what_is_read_again(archive: Archive) -> None:
+    fill(archive)
+    before = archive.dump()
+    report = again(archive)
+    assert changes(report) == {}
+    assert archive.dump() == before
+    assert (report.left_alone, report.changed, report.without_evidence) == (0, False, 1)
+    assert report.streams == archive.count("streams") - 1
+
+
+def test_what_was_spoilt_is_made_again_and_rows_keep_their_numbers(archive: Archive) -> None:
+    fill(archive)
+    before = held(archive)
+    edit(
+        archive,
+        "UPDATE messages SET text = 'spoilt', status = NULL WHERE n % 3 = 0",
+        "DELETE FROM citations",
+        "DELETE FROM message_assets WHERE rowid % 2 = 0",
+        "UPDATE image_generations SET prompt = 'spoilt', status = 'pending'",
+        "UPDATE events SET recognised = 0, type = 'spoilt' WHERE rowid % 2 = 0 AND stream_id <> '403'",
+        "DELETE FROM events WHERE rowid % 5 = 0 AND stream_id <> '403'",
+        "INSERT INTO events (stream_id, position, type, recognised, data) VALUES ('stream', 999, 'bogus', 0, '{}')",
+        "INSERT INTO messages (id, conversation_id, role, stream_id, text) VALUES ('bogus', 'talk', 'user', 'stream', 'x')",
+        "INSERT INTO message_versions SELECT n, 0, NULL, 'bogus', 'x', 'x', NULL FROM messages WHERE id = 'bogus'",
+        "UPDATE streams SET state = 'error', error = 'spoilt', event_count = 0, turn_exchange_id = NULL WHERE kind = 'resume'",
+        "UPDATE conversations SET title = 'spoilt' WHERE title IS NOT NULL",
+    )
+    spoilt = held(archive)
+    planned = again(archive, dry_run=True)
+    assert held(archive) == spoilt
+    report = again(archive)
+    assert report == planned
+    assert held(archive) == before
+    found = changes(report)
+    assert found["messages"][2] == found["message_versions"][2] == 1
+    assert found["messages"][1] >= archive.count("messages") // 3
+    assert found["citations"] == (archive.count("citations"), 0, 0)
+    assert found["streams"] == (0, 2, 0)
+    assert found["events"][2] == 1
+    assert changes(again(archive)) == {}
+
+
+def test_a_message_that_is_gone_is_read_again_as_a_new_row(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+    last = archive.row("SELECT max(n) AS n FROM messages")["n"]
+    edit(archive, "DELETE FROM messages WHERE id = 'U'")
+    assert changes(again(archive)) == {"messages": (1, 0, 0)}
+    assert archive.message("U")["n"] == last + 1
+    assert archive.row("SELECT prompt, answer FROM turns") == {
+        "prompt": "Why are there tides?",
+        "answer": "So it goes on",
+    }
+
+
+def test_what_has_no_evidence_stays(archive: Archive) -> None:
+    send(archive, [*ANSWER[:5]], keep_raw=False)
+    part = {
+        "content_type": "image_asset_pointer",
+        "asset_pointer": "sediment://file_1",
+        "metadata": {"generation": {"gen_id": "g"}},
+    }
+    image = message(
+        "I",
+        author={"role": "tool", "name": "image_gen"},
+        content={"content_type": "multimodal_text", "parts": [part]},
+        status=FINISHED,
+    )
+    archive.record(v0(*[envelope(message("B", text, status=FINISHED), "dropped") for text in ("one", "two")], envelope(image, "dropped")), stream_id="dropped", keep_raw=False)  # fmt: skip
+    archive.record(v0(envelope(message("C", "kept", status=FINISHED), "kept")), stream_id="kept")
+    archive.record(v0(envelope(message("D", "damaged", status=FINISHED), "damaged")), stream_id="damaged")
+    edit(archive, "UPDATE stream_bodies SET body = substr(body, 3) WHERE stream_id = 'damaged'")
+    before = archive.dump()
+    report = again(archive)
+    assert archive.dump() == before
+    assert (report.streams, report.without_evidence, changes(report)) == (1, 3, {})
+
+
+def test_what_two_exchanges_told_of_which_one_is_gone_keeps_what_only_that_one_knew(archive: Archive) -> None:
+    first = v1(shown(message("A", "So", metadata={"model_slug": "gpt-x"})), delta(TEXT, "append", " it"), done=False)
+    archive.record(first, request("U"), stream_id="gone", closing=Closing("cut"), keep_raw=False)
+    archive.record(
+        v0(envelope(message("A", "So it goes", status=FINISHED))), stream_id="there", started_at=STARTED + 9_000_000
+    )
+    before = archive.dump()
+    assert archive.message("A")["stream_id"] == "there"
+    edit(archive, "UPDATE messages SET text = 'spoilt' WHERE id = 'A'")
+    assert changes(again(archive)) == {"messages": (0, 1, 0)}
+    assert archive.dump() == before
+
+
+def test_a_body_that_is_kept_with_another_stream_is_found_there(archive: Archive) -> None:
+    document = {
+        "conversation_id": "talk",
+        "mapping": {"A": {"id": "A", "message": message("A", "Hi", status=FINISHED)}},
+    }
+    archive.load("conversation", document, parameters={"conversation_id": "talk"})
+    archive.load(
+        "conversation", document, at=STARTED + 5, host="chat.openai.com", parameters={"conversation_id": "talk"}
+    )
+    assert archive.row("SELECT count(*) AS n FROM stream_bodies WHERE body IS NULL") == {"n": 1}
+    before = archive.dump()
+    edit(archive, "UPDATE messages SET text = 'spoilt'")
+    report = again(archive)
+    assert (report.streams, archive.dump() == before) == (2, True)
+
+
+# Beside a recorder
+
+
+def test_a_conversation_that_is_being_captured_is_left_alone(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+    archive.record(v0(envelope(message("C", "kept", status=FINISHED), "other")), stream_id="other")
+    archive.record(v1(shown(message("N", "new")), done=False), stream_id="open", closing=None, look=lambda: True)
+    edit(archive, "UPDATE messages SET text = 'spoilt' WHERE id IN ('A', 'C')")
+    report = again(archive)
+    assert (report.left_alone, changes(report)) == (1, {"messages": (0, 1, 0)})
+    assert (archive.message("A")["text"], archive.message("C")["text"]) == ("spoilt", "kept")
+
+
+def test_what_is_written_while_it_reads_is_left_alone_and_nothing_of_it_is_lost(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+    archive.record(v0(envelope(message("C", "kept", status=FINISHED), "other")), stream_id="other")
+    edit(archive, "UPDATE messages SET text = 'spoilt' WHERE id IN ('A', 'C')")
+
+    def meanwhile(done: int, total: int) -> None:
+        if done == 0:
+            later = STARTED + 60_000_000
+            archive.record(v0(envelope(message("N", "new", status=FINISHED))), stream_id="new", started_at=later)
+
+    report = again(archive, progress=meanwhile)
+    assert (report.left_alone, archive.message("C")["text"]) == (1, "kept")
+    assert (archive.message("A")["text"], archive.message("N")["text"]) == ("spoilt", "new")
+    assert again(archive).left_alone == 0
+    assert (archive.message("A")["text"], archive.message("N")["text"]) == ("So it goes on", "new")
+
+
+def test_a_recorder_that_holds_the_lock_is_waited_for(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+    edit(archive, "UPDATE messages SET text = 'spoilt'")
+    holder = sqlite3.connect(archive.path, isolation_level=None, check_same_thread=False)
+
+    def hold(done: int, total: int) -> None:
+        if done == total and not holder.in_transaction:
+            holder.execute("BEGIN IMMEDIATE")
+            threading.Timer(0.3, holder.execute, ["COMMIT"]).start()
+
+    report = again(archive, progress=hold)
+    holder.close()
+    assert report.tables["messages"].changed == 2
+
+
+def test_two_at_once_are_one_too_many(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+    refused: list[str] = []
+
+    def another(done: int, total: int) -> None:
+        with pytest.raises(ArchiveError) as error:
+            reparse(archive.path)
+        refused.append(str(error.value))
+
+    again(archive, progress=another)
+    assert refused[0] == f"{archive.path}: is being read again already"
+
+
+# Files
+
+
+def test_what_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="there is no such file"):
+        reparse(tmp_path / "none.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_scratch_files_are_private_and_gone_afterwards(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+    folder = archive.path.with_name("chatgpt.db-reparse")
+    folder.mkdir(0o700)
+    (folder / "left by one that was killed").touch()
+    modes: set[str] = set()
+
+    def look(done: int, total: int) -> None:
+        modes.update(stat.filemode(path.stat().st_mode) for path in [folder, *folder.rglob("*")])
+
+    before = os.umask(0)
+    try:
+        again(archive, progress=look)
+    finally:
+        os.umask(before)
+    assert modes == {"drwx------", "-rw-------"}
+    assert not folder.exists()
+
+
+def test_a_reader_that_is_killed_leaves_the_archive_as_it_was(archive: Archive) -> None:
+    fill(archive)
+    edit(archive, "UPDATE messages SET text = 'spoilt'")
+    before = archive.dump()
+    code = (
+        "import os, sys, pathlib; from addon.reparse import reparse\n"
+        "reparse(pathlib.Path(sys.argv[1]), progress=lambda done, total: done == total // 2 and os._exit(9))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(archive.path)], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == 9
+    assert archive.dump() == before
+    assert again(archive).tables["messages"].changed > 0
+
+
+def test_progress_is_told_from_nothing_to_all(archive: Archive) -> None:
+    fill(archive)
+    told: list[tuple[int, int]] = []
+    report = again(archive, progress=lambda done, total: told.append((done, total)))
+    assert told == [(n, report.streams) for n in range(report.streams + 1)]
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [Closing("cut"), Closing("cut", "by peer: 1"), Closing("shutdown"), Closing("lost"), Closing("end"), Closing("unseen"), Closing("bug"), Closing("end", lost_bytes=17)],
+    ids=str,
+)  # fmt: skip
+def test_how_an_exchange_ended_is_told_from_what_is_on_record(archive: Archive, closing: Closing) -> None:
+    archive.record(v1(shown(message("A", "half")), done=False), closing=closing)
+    row = archive.stream()
+    known = closing_of(row["state"], row["error"])
+    archive.record(v1(shown(message("A", "half")), done=False), stream_id="like it", closing=known)
+    assert [archive.stream("like it")[name] for name in ("state", "error")] == [row["state"], row["error"]]
