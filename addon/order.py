@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from addon.pubsub import Piece
 
 MAX_PIECES = 1_000_000
-"""Pieces that are told apart."""
+"""Pieces that are told apart; an honest answer has some thousands."""
 
 MAX_WAITING, MAX_WAITING_BYTES = 1000, 4 * 1024 * 1024
 
@@ -34,13 +34,18 @@ class Order:
 
     @property
     def full(self) -> bool:
-        """Whether nothing more should wait, or can be told apart."""
+        """Whether nothing more should wait."""
         return self.waiting > MAX_WAITING or self._held_bytes > MAX_WAITING_BYTES
 
     @property
     def waits_since(self) -> int | None:
         """When the piece came that waits longest."""
         return next(iter(self._followers.values()))[0][1] if self._followers else None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether so much has come that nothing more is let through."""
+        return len(self._known) >= MAX_PIECES
 
     def note(self, identity: str | None, offset: str | None) -> None:
         """A piece that has been read elsewhere; where it waits here, it need not be read again."""
@@ -66,7 +71,7 @@ class Order:
     def add(self, piece: Piece, at: int) -> list[Piece]:
         """The pieces that can be read now that this one has come, at `at`: none when it was here before, or waits."""
         key = _key(piece.identity, piece.offset)
-        if key in self._known or len(self._known) >= MAX_PIECES:
+        if key in self._known or self.exhausted:
             return []
         self._known.add(key)
         self._linked = self._linked or (piece.parent is not None and _key(piece.parent) in self._known)

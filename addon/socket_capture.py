@@ -6,7 +6,7 @@ is too much of it, and when the recorder is started again.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from addon import pubsub
@@ -17,12 +17,12 @@ from addon.payload import dumps
 from addon.pubsub import Item, Piece, Subscription, Update
 from addon.records import Record
 from addon.socket_states import Sockets
-from addon.socket_tap import BINARY, CUT, FROM_CLIENT, SocketTap
+from addon.socket_tap import BINARY, CUT, FROM_CLIENT
 from addon.topics import Topic
 from addon.updates import conversation_of
 
-MAX_TOPICS = 64
-"""Topics of one socket whose state is held; a page looks at one or two."""
+MAX_TOPICS, MAX_TOPICS_AT_ONCE = 64, 1000
+"""Topics of one socket whose state is held from burst to burst, and within one; a page looks at one or two."""
 
 MAX_HELD = 256 * 1024 * 1024
 """Bytes of their streams beyond which the least recently used are dropped."""
@@ -63,10 +63,12 @@ class SocketCapture:
     def feed(self, chunk: bytes, at: int) -> list[Record]:
         """One message, that came at `at`; what must be written because of it."""
         self._socket.at = at
-        records = [record for number, item in enumerate(_items(chunk)) for record in self._item(item, at, number)]
-        for topic in self._socket.topics.values():
-            records += topic.expire(at)
-        return records + self._settle() + self._surplus()
+        items = _items(chunk)
+        records = [record for number, item in enumerate(items) for record in self._item(item, at, number)]
+        moved = {item.topic for item in items if isinstance(item, Piece)} | self._socket.waiting
+        for name in moved & self._socket.topics.keys():
+            records += self._socket.topics[name].expire(at) + self._settle(name)
+        return records + self._surplus(MAX_TOPICS_AT_ONCE)
 
     def snapshot(self) -> list[Record]:
         """Everything that grew since the last time, as readers should see it."""
@@ -85,7 +87,7 @@ class SocketCapture:
             for name, topic in list(self._socket.topics.items()):
                 done = topic.settled or topic.turn_complete
                 records += self._drop(name) if done else topic.checkpoint()
-            return records
+            return records + self._surplus(MAX_TOPICS)
         for topic in self._socket.topics.values():
             records += self._close(topic, closing, at)
         self._sockets.drop(self.opening.stream_id)
@@ -185,28 +187,31 @@ class SocketCapture:
 
     # -- what is held ----------------------------------------------------------------------------------------------
 
-    def _settle(self) -> list[Record]:
-        """The answers that have come to their end with this message."""
-        records: list[Record] = []
-        for name in self._touched & self._socket.topics.keys():
-            topic = self._socket.topics[name]
-            if topic.settled and not topic.reported:
-                topic.reported = True
-                records += topic.checkpoint()
-                self._sockets.finished.append(topic.capture)
-        return records
+    def _settle(self, name: str) -> list[Record]:
+        """What a message means for a topic that it moved: whether it waits, and whether it has come to its end."""
+        topic, socket = self._socket.topics[name], self._socket
+        (socket.waiting.add if topic.waits else socket.waiting.discard)(name)
+        socket.held += topic.size - socket.sizes.get(name, 0)
+        socket.sizes[name] = topic.size
+        if not topic.settled or topic.reported:
+            return []
+        topic.reported = True
+        self._sockets.finished.append(topic.capture)
+        return topic.checkpoint()
 
-    def _surplus(self) -> list[Record]:
+    def _surplus(self, most: int) -> list[Record]:
         records: list[Record] = []
-        topics = self._socket.topics
-        while len(topics) > MAX_TOPICS or (len(topics) > 1 and sum(topic.size for topic in topics.values()) > MAX_HELD):
-            records += self._drop(next(iter(topics)))
+        socket = self._socket
+        while len(socket.topics) > most or (len(socket.topics) > 1 and socket.held > MAX_HELD):
+            records += self._drop(next(iter(socket.topics)))
         return records + self._sockets.surplus()
 
     def _drop(self, name: str) -> list[Record]:
         """Hold a topic no longer; it is stored as it stands."""
         topic = self._socket.topics.pop(name)
         self._touched.discard(name)
+        self._socket.waiting.discard(name)
+        self._socket.held -= self._socket.sizes.pop(name, 0)
         if topic.settled or topic.turn_complete:
             return self._close(topic, Closing("end"), self._socket.at)
         return topic.give_up(self._socket.at) + topic.checkpoint()
@@ -225,41 +230,6 @@ def _items(chunk: bytes) -> list[Item]:
     if flags & (BINARY | CUT):
         return [pubsub.cut(content) if flags & CUT else pubsub.binary(content)]
     return pubsub.received(content)
-
-
-def read_socket(
-    opening: Opening, messages: Iterable[tuple[bool, str | bytes, int]], sockets: Sockets, legs: FindLegs
-) -> Iterator[list[Record]]:
-    """Read a whole socket that comes from elsewhere than the journal: this is how a HAR's messages are imported.
-
-    `opening` is the socket's own: kind "socket", a stream id that is the same whenever it is read, the path without
-    its query. A message is whether the page sent it, its text or bytes, and when it passed in microseconds. What is
-    yielded is to be written before the next is asked for: topics look for their earlier legs. Cut into bursts as a
-    live socket is, so that the same messages make the same rows.
-    """
-    bursts: list[SocketCapture] = []
-    records: list[Record] = []
-
-    def begin(at: int) -> int:
-        bursts.append(SocketCapture(replace(opening, started_at=at), sockets, legs))
-        return len(bursts) - 1
-
-    def append(_: int, message: bytes, at: int) -> None:
-        records.extend(bursts[-1].feed(message, at))
-
-    def end(_: int, reason: str, detail: str, at: int) -> None:
-        records.extend(bursts[-1].close(Closing(reason, detail), at))
-
-    tap, latest = SocketTap(begin, append, end), opening.started_at
-    for from_client, content, at in messages:
-        text = isinstance(content, str)
-        data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-        tap.message(data, at, from_client=from_client, text=text)
-        latest = at
-        yield records
-        records = []
-    tap.end("end", "", latest)
-    yield records
 
 
 def _remember[K, V](memory: OrderedDict[K, V], key: K, value: V) -> None:

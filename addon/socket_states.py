@@ -16,11 +16,14 @@ MAX_LEFT_OUT = 50
 
 @dataclass(slots=True)
 class Socket:
-    """What is held of one socket from burst to burst."""
+    """What is held of one socket from burst to burst; `held` is the sum of the `sizes` of its topics, in bytes."""
 
     topics: OrderedDict[str, Topic] = field(default_factory=OrderedDict)
     offsets: OrderedDict[str, str] = field(default_factory=OrderedDict)
     updates_seen: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
+    waiting: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
+    held: int = 0
     at: int = 0
 
 

@@ -46,12 +46,18 @@ class Topic:
         self._order = Order()
         self._marks = Marks()
         self._begun = False
+        self._endless = False
         self._changed = True
 
     @property
     def settled(self) -> bool:
         """Whether the service says that nothing more comes, and all that came has been read."""
-        return self.done and not self._order.waiting
+        return self.done and not self.waits
+
+    @property
+    def waits(self) -> bool:
+        """Whether something that came waits for what came before it."""
+        return self._order.waiting > 0
 
     def restore(self, leg: Leg) -> None:
         """Become what was stored of this topic; what that says is written."""
@@ -71,6 +77,9 @@ class Topic:
             if self._begun:
                 released = self._order.ready()
         records += self._read(released, at)
+        if self._order.exhausted and not self._endless:
+            self._endless = True  # said once; what comes from here on is not read
+            records += self.miss(at)
         return records + (self.give_up(at) if self._order.full else [])
 
     def expire(self, at: int) -> list[Record]:

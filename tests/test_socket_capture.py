@@ -7,11 +7,11 @@ import pytest
 
 from addon.captures import Surroundings, capture_of
 from addon.evidence import decompress
-from addon.exchange import Closing, Opening
+from addon.exchange import Closing
+from addon.har import exchange_of
 from addon.legs import no_legs
 from addon.records import QuietTopics
-from addon.socket_capture import MAX_TOPICS, read_socket
-from addon.socket_states import Sockets
+from addon.socket_capture import MAX_TOPICS, MAX_TOPICS_AT_ONCE
 from addon.topics import MAX_WAIT_MICROSECONDS
 from scripts import scenes
 from tests.recording import STARTED, Archive, Row, archive_at, opening, request, sometimes
@@ -331,9 +331,11 @@ def test_the_state_of_topics_is_bounded_and_nothing_is_lost_by_that(line: Line) 
     page = line.page()
     many = [scenes.plain_answer("Why?", f"Answer {n}.", seed=f"many{n}") for n in range(3 * MAX_TOPICS)]
     halves = [texts_of(scenes.topic_items(scene)) for scene in many]
-    for texts in halves:
+    for number, texts in enumerate(halves):
         page.hears(*texts[:9])
-        assert len(line.sockets.of("flow").topics) <= MAX_TOPICS
+        if number % 50 == 49:
+            page.pause()
+            assert len(line.sockets.of("flow").topics) <= MAX_TOPICS
     for texts in halves:
         page.hears(*texts[9:])
     page.end()
@@ -342,6 +344,16 @@ def test_the_state_of_topics_is_bounded_and_nothing_is_lost_by_that(line: Line) 
     assert {(stream["state"], stream["unrecognised_count"]) for stream in streams} == {("complete", 0)}
     for scene in many:
         assert line.archive.message(scene.answer_id)["text"] == scene.text
+
+
+def test_the_state_of_topics_is_bounded_within_a_burst_too(line: Line) -> None:
+    page, encoded = line.page(), 'event: delta_encoding\ndata: "v1"\n\n'
+    for number in range(MAX_TOPICS_AT_ONCE + 5):
+        inner = {"type": "stream-item", "turn_id": f"{number}", "encoded_item": encoded, "stream_item_id": "a"}
+        page.hears(json.dumps({"type": "conversation-turn-stream", "payload": inner}))
+    assert len(line.sockets.of("flow").topics) == MAX_TOPICS_AT_ONCE
+    page.end()
+    assert len(topics(line.archive)) == MAX_TOPICS_AT_ONCE + 5
 
 
 def test_finished_topics_are_not_held_beyond_their_burst(line: Line) -> None:
@@ -355,20 +367,27 @@ def test_finished_topics_are_not_held_beyond_their_burst(line: Line) -> None:
     assert topics(line.archive)[0]["state"] == "complete"
 
 
-def test_a_socket_from_elsewhere_makes_the_same_rows(line: Line, tmp_path: Path) -> None:
+def test_the_socket_of_a_har_makes_the_same_rows(line: Line, tmp_path: Path) -> None:
     texts = [*ITEMS[:50], *scenes.image_updates(SCENE), *ITEMS[50:]]
     page = line.page()
+    page.says(scenes.subscribe(TOPIC))
     page.hears(*texts)
     page.end()
-    known = Opening("flow", "har", "socket", False, "ws.chatgpt.com", "/p24/ws/user/u", "GET", STARTED, status_code=101)
-    messages = [(False, text, STARTED + 1000 * number) for number, text in enumerate(texts, start=1)]
+    said = [{"type": "send", "opcode": 1, "data": scenes.subscribe(TOPIC), "time": STARTED / 1e6}]
+    heard = [
+        {"type": "receive", "opcode": 1, "data": text, "time": STARTED / 1e6 + n / 1000} for n, text in enumerate(texts)
+    ]
+    asked = {"method": "GET", "url": scenes.SOCKET_URL}
+    entry = {"request": asked, "response": {"status": 101}, "_webSocketMessages": said + heard}
+    exchange = exchange_of(entry, "flow", STARTED)
+    assert exchange is not None
     with archive_at(tmp_path / "har.db") as other:
-        for records in read_socket(known, messages, Sockets(), other.store.legs):
-            other.store.write(records)
+        capture = capture_of(exchange.opening, b"", Surroundings(legs=other.store.legs))
+        records = [record for at, chunk in exchange.chunks for record in capture.feed(chunk, at)]
+        other.store.write(records + capture.close(Closing("end"), exchange.ended_at))
         assert_told(other, SCENE)
-        assert essence(other)["messages"] != []
-        assert other.count("events") == line.archive.count("events")
-        assert other.count("streams") == line.archive.count("streams")
+        for table in ("messages", "image_generations", "citations", "events", "streams", "conversations"):
+            assert other.count(table) == line.archive.count(table) > 0
 
 
 def test_hostile_messages_are_kept_and_harm_nothing(line: Line) -> None:
@@ -420,3 +439,14 @@ def test_topics_that_nobody_follows_any_more_are_settled(line: Line) -> None:
     assert topics(line.archive)[0]["state"] == "complete"
     assert line.archive.message(SCENE.answer_id)["text"] == SCENE.text
     page.end()
+
+
+def test_a_topic_without_end_is_cut_off_and_says_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("addon.order.MAX_PIECES", 40)
+    page = line.page()
+    page.hears(*ITEMS)
+    page.end()
+    (stream,) = topics(line.archive)
+    assert (stream["state"], stream["error"]) == ("error", "a part of this answer never came")
+    assert line.archive.row("SELECT count(*) AS n FROM events WHERE type = 'missing_item'")["n"] == 1
+    assert body(line.archive, stream["id"]).count(b"item=") == 40
