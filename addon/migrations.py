@@ -10,6 +10,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from addon.archive import VERSION
+from addon.summary_views import SUMMARY_INDEXES, SUMMARY_VIEWS
 from addon.turn_views import TURN_VIEWS
 
 migrations = Migrations("chatgpt_capture")
@@ -273,7 +274,9 @@ def documents_and_files(db: Database) -> None:
     """What arrives beside the answers: documents the page loads, and files."""
     for statement in _statements(_DOCUMENTS):
         db.execute(statement)
-    for name, query in (_FILE_VIEWS | TURN_VIEWS).items():
+    for statement in SUMMARY_INDEXES:
+        db.execute(statement)
+    for name, query in (_FILE_VIEWS | TURN_VIEWS | SUMMARY_VIEWS).items():
         db.execute(f"DROP VIEW IF EXISTS {name}")
         db.execute(f"CREATE VIEW {name} AS {query}")
 

@@ -1,4 +1,5 @@
-"""The tree of one conversation, from what its messages say about their parents: which branch is shown, what stands beside.
+"""The tree of one conversation, from what its messages say about their parents: which branch is shown, what stands
+beside.
 
 Parents may be missing (nothing was captured before a message) or go round in a circle; every message has one place all
 the same. Pieces whose beginning is missing stand one after another, in the order in which they were first seen.

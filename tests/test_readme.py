@@ -79,14 +79,6 @@ def test_every_table_is_described(demo: sqlite3.Connection) -> None:
     assert described == ours | views
 
 
-def test_every_column_of_every_view_is_described(demo: sqlite3.Connection) -> None:
-    for (view,) in demo.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
-        row = re.search(rf"^\| `{view}` \| (.*) \|$", README, re.MULTILINE)
-        assert row, view
-        columns = [name for (name,) in demo.execute("SELECT name FROM pragma_table_info(?)", [view])]
-        assert re.findall(r"`([a-z0-9_]+)`", row[1]) == columns
-
-
 def test_the_modules_on_the_path_of_the_data_are_there() -> None:
     section = README.partition("## How it works")[2].partition("## ")[0]
     named = re.findall(r"(?:addon/)?([a-z_]+\.py)", section)
