@@ -33,8 +33,13 @@ def ending(opening: Opening, closing: Closing, way: Continuation, failure: str |
         return "complete", None
     if closing.reason == "end" and decoder.encoding is None and way.event_count:
         return "complete", None  # an event stream, but not of an answer
+    return "interrupted", broken_off(closing)
+
+
+def broken_off(closing: Closing) -> str:
+    """Why an exchange that did not come to its own end broke off."""
     detail = "".join(character for character in closing.detail[:200] if character.isprintable())
-    return "interrupted", _CUT.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")
+    return _CUT.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")
 
 
 def closing_of(state: str, error: str | None) -> Closing:

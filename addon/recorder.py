@@ -22,14 +22,14 @@ import orjson
 
 from addon import archive
 from addon.captures import Capturing, Surroundings, capture_of
-from addon.ending import unreadable
+from addon.ending import broken_off, unreadable
 from addon.errors import ArchiveError, DamagedArchive
 from addon.exchange import Closing, Opening
 from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
 from addon.legs import Leg, LegKey, earlier
 from addon.media import MediaFolder
-from addon.records import AssetFile, QuietTopics, Record, Run, Thumbnail
+from addon.records import AbandonedTopics, AssetFile, Record, Run, Thumbnail
 from addon.reports import report, trace
 from addon.safekeeping import set_aside
 from addon.segments import LeftSegments, SegmentReader, run_of, segments
@@ -100,7 +100,10 @@ class Recorder:
         """Until the proxy is gone and everything is stored."""
         self._media.sweep()
         self._adopt()
-        self._batch += [Run(self._writer, now()), QuietTopics(now() - QUIET_MICROSECONDS)]
+        self._batch += [
+            Run(self._writer, now()),
+            AbandonedTopics(now() - QUIET_MICROSECONDS, broken_off(Closing("lost"))),
+        ]
         alive = True
         while alive:
             alive = _wait(self._pause())

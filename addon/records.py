@@ -347,10 +347,15 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class QuietTopics:
-    """Whatever topic is still streaming and has brought nothing since `before` has nobody who follows it."""
+class AbandonedTopics:
+    """Topics on record as streaming that nobody follows any more, and why.
+
+    Those of the `socket` with this flow id, which has ended, else all that have brought nothing since `before`.
+    """
 
     before: int
+    error: str
+    socket: str | None = None
 
 
 Record = (
@@ -369,5 +374,5 @@ Record = (
     | AssetLocation
     | AssetFile
     | Thumbnail
-    | QuietTopics
+    | AbandonedTopics
 )

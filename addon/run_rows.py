@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from addon.records import QuietTopics, Run
+from addon.records import AbandonedTopics, Run
 from addon.rows import columns, timestamp
 
 _COUNTS = ("streams", "uncaptured", "lost_chunks", "lost_bytes")
@@ -20,15 +20,16 @@ def write_run(db: sqlite3.Connection, record: Run) -> None:
     )
 
 
-def settle_topics(db: sqlite3.Connection, record: QuietTopics) -> None:
-    """End the topics that are on record as streaming although nothing has come for long.
+def settle_topics(db: sqlite3.Connection, record: AbandonedTopics) -> None:
+    """End topics that are on record as streaming; if more of one comes all the same, it is gone on with.
 
-    A proxy and its recorder were both killed between two bursts of a socket. If something comes all the same, the topic
-    is gone on with from what is stored.
+    So a proxy left it that was killed, recorder and all, between two bursts of a socket, or a recorder that was killed
+    alone, when nothing more of the topic came.
     """
+    first, last = (f"{record.socket}:", f"{record.socket};") if record.socket is not None else ("", "\U0010ffff")
     settled = db.execute(
-        "UPDATE streams SET state = 'interrupted', error = 'the proxy was killed'"
-        " WHERE kind = 'topic' AND state = 'streaming' AND coalesce(ended_at, started_at) < ? RETURNING id",
-        (timestamp(record.before),),
+        "UPDATE streams SET state = 'interrupted', error = ? WHERE id >= ? AND id < ?"
+        " AND kind = 'topic' AND state = 'streaming' AND coalesce(ended_at, started_at) < ? RETURNING id",
+        (record.error, first, last, timestamp(record.before)),
     ).fetchall()
     db.executemany("UPDATE messages SET live = 0 WHERE live AND stream_id = ?", [(row["id"],) for row in settled])

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from addon import pubsub
 from addon.capture import Capture, Summary
+from addon.ending import broken_off
 from addon.exchange import Closing, Opening
 from addon.legs import FindLegs, Leg
 from addon.payload import dumps
 from addon.pubsub import Item, Piece, Subscription, Update
-from addon.records import Record
+from addon.records import AbandonedTopics, Record
 from addon.socket_states import Sockets
 from addon.socket_tap import BINARY, CUT, FROM_CLIENT
 from addon.topics import Topic
@@ -91,7 +92,8 @@ class SocketCapture:
         for topic in self._socket.topics.values():
             records += self._close(topic, closing, at)
         self._sockets.drop(self.opening.stream_id)
-        return records
+        # Of what an earlier recorder held nothing more may have come.
+        return [*records, AbandonedTopics(at, broken_off(closing), self.opening.stream_id)]
 
     def summary(self) -> Summary | None:
         """Nothing to tell: the answers on it are reported when they end."""

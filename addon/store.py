@@ -22,6 +22,7 @@ from addon.legs import MOST_LEGS, Leg, LegKey
 from addon.message_rows import write_growth, write_message
 from addon.payload import dumps
 from addon.records import (
+    AbandonedTopics,
     AssetFile,
     AssetLocation,
     CanvasDocument,
@@ -30,7 +31,6 @@ from addon.records import (
     ListedImage,
     Message,
     MessageGrowth,
-    QuietTopics,
     Record,
     RequestBody,
     Run,
@@ -238,7 +238,7 @@ _WRITERS: Mapping[type, Callable[[sqlite3.Connection, Any], None]] = {
     StreamSeen: write_seen,
     RequestBody: _write_request,
     Run: write_run,
-    QuietTopics: settle_topics,
+    AbandonedTopics: settle_topics,
     AssetLocation: write_location,
     AssetFile: write_file,
     Thumbnail: write_thumbnail,

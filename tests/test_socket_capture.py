@@ -10,7 +10,8 @@ from addon.evidence import decompress
 from addon.exchange import Closing
 from addon.har import exchange_of
 from addon.legs import no_legs
-from addon.records import QuietTopics
+from addon.records import AbandonedTopics
+from addon.reparse import reparse
 from addon.socket_capture import MAX_TOPICS, MAX_TOPICS_AT_ONCE
 from addon.topics import MAX_WAIT_MICROSECONDS
 from scripts import scenes
@@ -427,7 +428,7 @@ def test_topics_that_nobody_follows_any_more_are_settled(line: Line) -> None:
     line.at += 600_000_000
     page.hears(*texts_of(scenes.topic_items(other))[:20])
     page.pause()
-    line.archive.store.write([QuietTopics(line.at - 60_000_000)])
+    line.archive.store.write([AbandonedTopics(line.at - 60_000_000, "the proxy was killed")])
     assert [(stream["name"], stream["state"]) for stream in topics(line.archive)] == [
         (TOPIC, "interrupted"),
         (scenes.topic_of(other), "streaming"),
@@ -450,3 +451,28 @@ def test_a_topic_without_end_is_cut_off_and_says_so(line: Line, monkeypatch: pyt
     assert (stream["state"], stream["error"]) == ("error", "a part of this answer never came")
     assert line.archive.row("SELECT count(*) AS n FROM events WHERE type = 'missing_item'")["n"] == 1
     assert body(line.archive, stream["id"]).count(b"item=") == 40
+
+
+def test_topics_and_updates_can_be_read_again(archive: Archive) -> None:
+    line = Line(archive)
+    send = scenes.handoff("Why?", seed="topic", user_message_id="user")
+    archive.record(send.body, request("user", model="gpt-5-5-pro"), stream_id="send")
+    first, second, old = line.page("first"), line.page("second"), line.page("old")
+    first.says(scenes.subscribe(TOPIC))
+    first.hears(*ITEMS[:40])
+    first.pause()
+    line.restart()
+    second.hears(*ITEMS[38:], *scenes.image_updates(SCENE), '{"type":"news"}', b"\x00")
+    second.end()
+    first.end(Closing("cut"))
+    old.hears(*scenes.socket_answer_2024(SAID))
+    old.end()
+    other = scenes.reasoning_answer("And?", scenes.prose(30), seed="gap")
+    items = texts_of(scenes.topic_items(other))
+    old.hears(*items[:30], *items[31:])
+    old.end()
+    assert archive.count("events") > 10
+    report = reparse(archive.path)
+    assert report.without_evidence == 0
+    assert report.streams == archive.count("streams")
+    assert {table: changes for table, changes in report.tables.items() if changes} == {}
