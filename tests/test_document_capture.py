@@ -119,14 +119,14 @@ def test_no_secret_of_a_document_is_kept_and_no_word_is_lost(archive: Archive) -
     row = archive.message("A")
     assert row["text"] == said
     assert json.loads(row["metadata"]) == {
-        "image": "see https://chatgpt.com/backend-api/estuary/content?redacted",
+        "image": "see https://chatgpt.com/backend-api/estuary/content?id=file_1&redacted",
         "x": "redacted",
     }
     kept = body_of(archive, f"conversation {STARTED}")
     assert kept["mapping"]["A"]["message"]["content"]["parts"] == [said]
     assert kept["title"] == f"About {JWT}"
     assert (kept["access_token"], kept["note"]) == ("redacted", "text redacted")
-    assert kept["download_url"] == "https://chatgpt.com/backend-api/estuary/content?redacted"
+    assert kept["download_url"] == "https://chatgpt.com/backend-api/estuary/content?id=file_1&redacted"
 
 
 def test_a_body_without_secrets_is_kept_byte_by_byte(archive: Archive) -> None:
