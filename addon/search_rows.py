@@ -12,6 +12,9 @@ from addon.records import Message, Record
 
 _MANY = 20
 
+# SQLite's usual page cache is smaller than what so many messages touch: pages would be written, and read, twice.
+_MANY_KIB, _FEW_KIB = 16_000, 2_000
+
 
 def pays_to_pause(records: Sequence[Record]) -> bool:
     """Whether there are so many messages that they are better indexed together."""
@@ -20,6 +23,7 @@ def pays_to_pause(records: Sequence[Record]) -> bool:
 
 def pause(db: sqlite3.Connection) -> None:
     """From here on new messages are not indexed, what happens to those before them is."""
+    db.execute(f"PRAGMA cache_size = -{_MANY_KIB}")
     db.execute("INSERT INTO messages_fts_pause (after_n) SELECT coalesce(max(n), 0) FROM messages")
 
 
@@ -28,3 +32,4 @@ def resume(db: sqlite3.Connection) -> None:
     (after,) = db.execute("DELETE FROM messages_fts_pause RETURNING after_n").fetchone()
     for index in ("messages_fts", "messages_fts_cjk"):
         db.execute(f"INSERT INTO {index} (rowid, text) SELECT n, text FROM messages WHERE n > ? AND live = 0", (after,))
+    db.execute(f"PRAGMA cache_size = -{_FEW_KIB}")
