@@ -7,7 +7,7 @@ from pathlib import Path
 from addon.captures import Surroundings
 from addon.exchange import Opening
 from addon.legs import Leg, LegKey, earlier
-from addon.records import Record
+from addon.records import DocumentRead, Record
 from addon.store import Store, StoreBusy
 
 RETRY_SECONDS = 0.1
@@ -51,6 +51,12 @@ class ArchiveWriter:
             store = self._store = self._store or self._patiently(lambda: Store.open(self._path))
             self._patiently(lambda: store.write(self._batch))
             self._batch = []
+
+    def has_read(self, document: DocumentRead) -> bool:
+        """Whether all of a document is in the archive already."""
+        if self._store is None and self._path.exists():
+            self._store = self._patiently(lambda: Store.open(self._path))
+        return self._store is not None and self._store.has_read(document)
 
     def refused(self) -> str | None:
         """What SQLite refused since this was last asked, in one line."""

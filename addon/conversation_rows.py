@@ -61,7 +61,8 @@ def write_document_read(db: sqlite3.Connection, record: DocumentRead) -> None:
     db.execute("UPDATE conversations SET digest = ? WHERE id = ?", (record.digest, record.conversation_id))
 
 
-def has_read(db: sqlite3.Connection, conversation_id: str, digest: str) -> bool:
-    """Whether this was the last document of a conversation that was read from beginning to end."""
-    query = "SELECT 1 FROM conversations WHERE id = ? AND digest = ?"
-    return db.execute(query, (conversation_id, digest)).fetchone() is not None
+def has_read(db: sqlite3.Connection, record: DocumentRead) -> bool:
+    """Whether this was the last document of a conversation that was read to its end, and its messages are there."""
+    query = """SELECT 1 FROM conversations WHERE id = ?1 AND digest = ?2
+               AND (SELECT count(*) FROM messages WHERE conversation_id = ?1) >= ?3"""
+    return db.execute(query, (record.conversation_id, record.digest, record.messages)).fetchone() is not None

@@ -14,7 +14,7 @@ from addon.conversation_fields import about_conversation
 from addon.document_reading import DocumentReading
 from addon.document_tree import Node, nodes
 from addon.messages import read_message
-from addon.payload import microseconds, string
+from addon.payload import array, mapping, microseconds, string
 from addon.records import Record
 
 _HOLDS_MESSAGES = ("mapping", "messages", "linear_conversation")
@@ -23,6 +23,13 @@ _HOLDS_MESSAGES = ("mapping", "messages", "linear_conversation")
 def digest_of(document: bytes) -> str:
     """What tells one conversation document, as it was read by this version, from every other."""
     return sha256(b"%d\n%b" % (VERSION, document)).hexdigest()
+
+
+def message_count(document: dict[str, Any]) -> int:
+    """How many messages a document holds, told in passing."""
+    held = document.get("mapping")
+    found = [*(held.values() if isinstance(held, dict) else array(held))]
+    return sum(isinstance(mapping(node).get("message"), dict) for node in found)
 
 
 def conversation_records(

@@ -13,6 +13,7 @@ from addon.archive_writer import ArchiveWriter
 from addon.capture import MAX_BODY_BYTES
 from addon.captures import capture_of
 from addon.content_times import newest_in
+from addon.documents import message_count
 from addon.errors import ArchiveError, ImportFailure
 from addon.exchange import Closing, Opening
 from addon.export_reading import ExportReading
@@ -171,12 +172,16 @@ class Importer:
 
     def _conversation(self, export: ExportReading, number: int, document: dict[str, Any], text: str) -> None:
         try:
-            records = export.conversation(document, text)
+            records = export.conversation(document, text, self._writer.has_read)
+        except ArchiveError:
+            raise
         except Exception as error:  # a bug of ours, met by one conversation, ends there
             self._done.failures.append(f"conversation {number}: a bug in the import ({type(error).__name__})")
             return
         self._done.conversations += 1
         self._add(records)
+        if not records:
+            self._done.messages += message_count(document)  # all of it is there
         self._witness.conversation(document)
 
     def _document(self, stream_id: str, kind: str, document: dict[str, Any], file: ImportFile) -> None:

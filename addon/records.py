@@ -210,10 +210,11 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRead:
-    """All of a conversation document is written: follows its messages. `digest` is `documents.digest_of` it."""
+    """All of a conversation document is written: follows its `messages`. `digest` is `documents.digest_of` it."""
 
     conversation_id: str
     digest: str
+    messages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

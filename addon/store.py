@@ -108,10 +108,10 @@ class Store:
             return [_leg(row) for row in rows]
         return []
 
-    def has_read(self, conversation_id: str, digest: str) -> bool:
-        """Whether a conversation document is in the archive already (`documents.digest_of`), as far as can be told."""
+    def has_read(self, document: DocumentRead) -> bool:
+        """Whether a conversation document is in the archive already, as far as can be told."""
         with contextlib.suppress(sqlite3.Error):
-            return has_read(self._db, conversation_id, digest)
+            return has_read(self._db, document)
         return False
 
     def unchanged(self, opening: Opening, digest: str) -> str | None:

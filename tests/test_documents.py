@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from addon.document_reading import DocumentReading
-from addon.documents import conversation_records, digest_of
+from addon.documents import conversation_records, digest_of, message_count
 from addon.records import Certainty, Conversation, DocumentRead, Message, Record, Stream, TypedEvent
 from tests.conftest import CAPTURES, needs_captures
 from tests.recording import FINISHED, STARTED, Archive, Row, message
@@ -304,14 +305,15 @@ def test_of_each_field_the_latest_word_counts_whatever_is_read_first(archive: Ar
 
 
 def test_a_document_is_known_when_all_of_it_is_written(archive: Archive) -> None:
-    document = mapped(node("A", None))
-    digest = digest_of(json.dumps(document).encode())
+    document = mapped(node("A", None), node("root", None, said=None))
+    read = DocumentRead("talk", digest_of(json.dumps(document).encode()), message_count(document))
     store(archive, document)
-    assert not archive.store.has_read("talk", digest)
-    archive.store.write([DocumentRead("talk", digest)])
-    assert archive.store.has_read("talk", digest)
-    assert not archive.store.has_read("talk", digest_of(b"{}"))
-    assert not archive.store.has_read("elsewhere", digest)
+    assert not archive.store.has_read(read)
+    archive.store.write([read])
+    assert archive.store.has_read(read)
+    assert not archive.store.has_read(replace(read, digest=digest_of(b"{}")))
+    assert not archive.store.has_read(replace(read, conversation_id="elsewhere"))
+    assert not archive.store.has_read(replace(read, messages=2))
 
 
 REAL = sorted(path.name for kind in ("mapping-*.json", "export-*.json") for path in CAPTURES.glob(kind))

@@ -103,6 +103,18 @@ def test_an_export_is_stored_whole_and_again_changes_nothing(tmp_path: Path) -> 
     assert dump(database) == before
 
 
+def test_a_message_that_is_gone_from_the_archive_is_there_again_after_another_import(tmp_path: Path) -> None:
+    database, source = tmp_path / "a.db", tmp_path / "conversations.json"
+    write(source, SMALL)
+    report(database, source)
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("DELETE FROM message_assets")
+        db.execute("DELETE FROM citations")
+        db.execute("DELETE FROM messages WHERE n IN (3, 40)")
+    again = report(database, source)
+    assert {count["kind"]: count["stored"] for count in again["fidelity"]}["text"] == 110
+
+
 def test_the_tree_and_the_current_branch_are_those_of_the_export(tmp_path: Path) -> None:
     database, source = tmp_path / "a.db", tmp_path / "conversations.json"
     write(source, SMALL)
@@ -396,7 +408,8 @@ def test_a_database_that_is_none_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
     write(tmp_path / "c.json", SMALL)
-    assert run(tmp_path / "a.db", tmp_path / "c.json").returncode == 0
+    write(tmp_path / "before.json", Size(1, 10, 0, 0))
+    assert run(tmp_path / "a.db", tmp_path / "before.json").returncode == 0
     with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         command = [
