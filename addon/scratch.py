@@ -50,4 +50,6 @@ def seed(rebuilt: Path, database: Path, evidence: Sequence[str]) -> None:
         for table, chosen in _SEED.items():
             names = ", ".join(copied(db, table))
             db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM kept.{table} {chosen}")
+        # Whose they are is read again.
+        db.execute("UPDATE main.streams SET conversation_id = NULL WHERE id IN (SELECT id FROM evidence)")
         db.execute("COMMIT")

@@ -44,6 +44,12 @@ from addon.rows import columns, ensure_conversation, microseconds, timestamp, up
 from addon.run_rows import settle_topics, write_run
 from addon.search_rows import pause, pays_to_pause, resume
 
+_NAMED_BY_A_RETRY = """
+    UPDATE streams SET conversation_id = named.conversation_id
+    FROM (SELECT conversation_id FROM streams
+          WHERE request_message_id = ?1 AND conversation_id IS NOT NULL LIMIT 1) AS named
+    WHERE request_message_id = ?1 AND streams.conversation_id IS NULL"""
+
 
 class StoreBusy(Exception):
     """The batch could not be written now (locked, disk full): write it again later."""
@@ -213,6 +219,9 @@ def _leg(row: sqlite3.Row) -> Leg:
 def _write_stream(db: sqlite3.Connection, record: Stream) -> None:
     ensure_conversation(db, record.conversation_id, record.source, record.started_at)
     upsert(db, "streams", "id", columns(record))
+    if record.request_message_id is not None:
+        # A send that failed before its conversation had a name belongs to that of the one that was tried again.
+        db.execute(_NAMED_BY_A_RETRY, (record.request_message_id,))
 
 
 def _write_event(db: sqlite3.Connection, record: TypedEvent) -> None:

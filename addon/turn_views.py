@@ -19,46 +19,40 @@ def _of_one_turn(one: str, other: str) -> str:
         AND {_is_leg(other)}"""
 
 
-def _rank(alias: str) -> str:
-    """The leg that tells best how a turn ended comes first; of equal ones the last."""
-    return (
-        f"CASE {alias}.state WHEN 'complete' THEN 1 WHEN 'streaming' THEN 2 WHEN 'interrupted' THEN 3"
-        f" WHEN 'handed_off' THEN 4 ELSE 5 END"
-    )
-
-
+# The leg that tells best how a turn ended; of equal ones the last.
+_RANK = """CASE o.state WHEN 'complete' THEN 1 WHEN 'streaming' THEN 2 WHEN 'interrupted' THEN 3
+           WHEN 'handed_off' THEN 4 ELSE 5 END"""
 _LEGS_OF_IT = f"FROM streams o WHERE o.id = s.id OR ({_of_one_turn('s', 'o')})"
 _SECONDS = "round((julianday({}) - julianday({})) * 86400, 3)"
 
+_FIRST_TOKEN = f"(SELECT min(o.first_token_at) {_LEGS_OF_IT})"
+_ANSWERED_AT = "coalesce(answer.completed_at, best.ended_at)"
+
+# A turn is named by its first leg, so that the newest of many are found by index.
 _TURNS = f"""
-    WITH turn AS (
-        SELECT s.*, (SELECT min(o.started_at) {_LEGS_OF_IT}) AS asked_at,
-               (SELECT min(o.first_token_at) {_LEGS_OF_IT}) AS token_at,
-               (SELECT max(o.requested_model) {_LEGS_OF_IT}) AS asked_model,
-               -- What a leg brought, or what a document says of the turn: rather the end of it than what came last.
-               (SELECT m.n FROM messages m
-                WHERE (m.stream_id IN (SELECT o.id {_LEGS_OF_IT}) OR m.turn_exchange_id = s.turn_exchange_id)
-                  AND m.role = 'assistant' AND m.visible = 1
-                  AND m.content_type NOT IN ('thoughts', 'reasoning_recap')
-                ORDER BY m.end_turn IS 1 AND m.status = 'finished_successfully' DESC, m.n DESC LIMIT 1) AS answer_n
-        FROM streams s
-        WHERE {_is_leg("s")} AND NOT EXISTS (
-            SELECT 1 FROM streams o WHERE o.id <> s.id AND ({_of_one_turn("s", "o")})
-              AND ({_rank("o")} < {_rank("s")}
-                   OR ({_rank("o")} = {_rank("s")} AND (o.started_at, o.id) > (s.started_at, s.id)))))
-    SELECT t.id AS stream_id, t.conversation_id, c.title, t.state, t.asked_at AS started_at,
-           t.asked_model AS requested_model, answer.model_slug, prompt.id AS prompt_message_id, prompt.text AS prompt,
-           answer.id AS answer_message_id, answer.text AS answer, answer.status AS answer_status,
-           answer.reasoning_seconds, {_SECONDS.format("t.token_at", "t.asked_at")} AS seconds_to_first_token,
-           {_SECONDS.format("coalesce(answer.completed_at, t.ended_at)", "t.asked_at")} AS seconds,
-           length(answer.text) AS characters,
+    SELECT s.id AS stream_id, s.conversation_id, c.title, best.state, s.started_at,
+           coalesce(s.requested_model, best.requested_model) AS requested_model, answer.model_slug,
+           prompt.id AS prompt_message_id, prompt.text AS prompt, answer.id AS answer_message_id,
+           answer.text AS answer, answer.status AS answer_status, answer.reasoning_seconds,
+           {_SECONDS.format(_FIRST_TOKEN, "s.started_at")} AS seconds_to_first_token,
+           {_SECONDS.format(_ANSWERED_AT, "s.started_at")} AS seconds, length(answer.text) AS characters,
            round(length(answer.text) / nullif(
-               (julianday(coalesce(answer.completed_at, t.ended_at)) - julianday(t.token_at)) * 86400, 0), 1)
-               AS characters_per_second
-    FROM turn t
-    LEFT JOIN conversations c ON c.id = t.conversation_id
-    LEFT JOIN messages prompt ON prompt.conversation_id IS t.conversation_id AND prompt.id = t.request_message_id
-    LEFT JOIN messages answer ON answer.n = t.answer_n"""
+               (julianday({_ANSWERED_AT}) - julianday({_FIRST_TOKEN})) * 86400, 0), 1) AS characters_per_second
+    FROM streams s
+    JOIN streams best ON best.id = (
+        SELECT o.id {_LEGS_OF_IT} ORDER BY {_RANK}, o.started_at DESC, o.id DESC LIMIT 1)
+    LEFT JOIN conversations c ON c.id = s.conversation_id
+    LEFT JOIN messages prompt ON prompt.conversation_id IS s.conversation_id
+        AND prompt.id = coalesce(s.request_message_id, best.request_message_id)
+    -- What a leg brought, or what a document says of the turn: rather the end of it than what came last.
+    LEFT JOIN messages answer ON answer.n = (
+        SELECT m.n FROM messages m
+        WHERE (m.stream_id IN (SELECT o.id {_LEGS_OF_IT}) OR m.turn_exchange_id = s.turn_exchange_id)
+          AND m.role = 'assistant' AND m.visible = 1 AND m.content_type NOT IN ('thoughts', 'reasoning_recap')
+        ORDER BY m.end_turn IS 1 AND m.status = 'finished_successfully' DESC, m.n DESC LIMIT 1)
+    WHERE {_is_leg("s")} AND NOT EXISTS (
+        SELECT 1 FROM streams o
+        WHERE ({_of_one_turn("s", "o")}) AND (o.started_at, o.id) < (s.started_at, s.id))"""
 
 _COMPLETENESS = f"""
     SELECT t.stream_id, t.conversation_id, t.title, t.started_at, t.prompt_message_id, t.answer_message_id,
@@ -72,7 +66,8 @@ _COMPLETENESS = f"""
                            AND o.id IN (SELECT o.id {_LEGS_OF_IT})), 'handed_off_and_found', 'complete')
              WHEN t.state = 'handed_off' THEN 'handed_off_and_not_found'
              ELSE t.state END AS completeness,
-           (SELECT count(*) {_LEGS_OF_IT}) AS legs, s.error
+           (SELECT count(*) {_LEGS_OF_IT}) AS legs,
+           (SELECT o.error {_LEGS_OF_IT} ORDER BY {_RANK}, o.started_at DESC, o.id DESC LIMIT 1) AS error
     FROM turns t JOIN streams s ON s.id = t.stream_id
     LEFT JOIN messages a ON a.conversation_id IS t.conversation_id AND a.id = t.answer_message_id"""
 

@@ -54,7 +54,7 @@ def test_an_answer_in_legs_is_one_turn(archive: Archive) -> None:
     assert turns(archive) == [("U", "So it goes on", "complete")]
     assert completeness(archive) == [("complete", 4)]
     row = archive.row("SELECT * FROM turns")
-    assert (row["stream_id"], row["requested_model"]) == ("leg 2", "gpt-5-5")
+    assert (row["stream_id"], row["requested_model"]) == ("stream", "gpt-5-5")
     assert row["started_at"] == archive.stream()["started_at"]
     assert 0 < row["seconds_to_first_token"] < 1
     assert 2 < row["seconds"] < 3
@@ -68,6 +68,17 @@ def test_of_several_attempts_the_last_that_came_to_its_end_counts(archive: Archi
     archive.record(b"", request("U"), stream_id="5", started_at=STARTED + 4, status_code=500, streamed=False)
     assert turns(archive) == [("U", "Third", "complete")]
     assert completeness(archive) == [("complete", 5)]
+
+
+def test_a_send_that_failed_before_its_conversation_had_a_name_is_of_the_one_that_was_tried_again(
+    archive: Archive,
+) -> None:
+    archive.record(b"", request("U"), stream_id="1", status_code=500, streamed=False)
+    archive.record(answer("A", "Second"), request("U"), stream_id="2", started_at=STARTED + 1)
+    archive.record(b"", request("U"), stream_id="3", started_at=STARTED + 2, status_code=500, streamed=False)
+    assert archive.row("SELECT DISTINCT conversation_id FROM streams") == {"conversation_id": "talk"}
+    row = archive.row("SELECT conversation_id, prompt, answer FROM turns")
+    assert row == {"conversation_id": "talk", "prompt": "Why are there tides?", "answer": "Second"}
 
 
 @pytest.mark.parametrize("action", ["variant", "continue"])
