@@ -117,9 +117,9 @@ class Capture:
             try:
                 for piece in self._content.feed(chunk):
                     self._piece(piece, at, records)
-                self._evidence.arrived(at - self.opening.started_at)
             except StreamError as error:
                 self._failure = str(error)
+            self._evidence.arrived(at - self.opening.started_at)
         if self._failure is not None and self._undecoded_bytes < MAX_UNDECODED_BYTES:
             self._undecoded.append(chunk)
             self._undecoded_bytes += len(chunk)

@@ -83,6 +83,21 @@ _OWNED = """stream_id IN (SELECT id FROM evidence) AND ifnull(conversation_id, '
     (SELECT id FROM mixed UNION ALL SELECT id FROM left_alone)"""
 """Rows that only exchanges which were read again can have made."""
 
+_FINISHED = "ifnull({}.status, 'in_progress') <> 'in_progress'"
+_BETTER_MESSAGE = (
+    f"(r.last_seen_at >= messages.last_seen_at AND ({_FINISHED.format('r')} OR NOT {_FINISHED.format('messages')}))"
+)
+_SURER = "iif(messages.parent_certainty > r.parent_certainty, {ours}, {theirs})"
+_BEST = {
+    **dict.fromkeys(
+        ("first_seen_at", "first_token_at", "completed_at"), "coalesce(min({theirs}, {ours}), {theirs}, {ours})"
+    ),
+    **dict.fromkeys(("last_seen_at", "revision"), "max({theirs}, {ours})"),
+    "parent_id": _SURER,
+    "parent_certainty": _SURER,
+}
+_BETTER_IMAGE = "image_generations.status <> 'complete'"
+
 _CHILDREN = {
     "message_versions": ("message_n", "revision"),
     "message_assets": ("message_n", "asset_id", "role"),
@@ -183,7 +198,7 @@ class _Difference:
     def _messages(self) -> Changes:
         names = copied(self._db, "messages", "n")
         removed = self._remove_messages()
-        changed = self._update("messages", "n", "numbers", names)
+        changed = self._update("messages", "n", "numbers", names, _BETTER_MESSAGE)
         return Changes(self._insert("messages", "n", "numbers", names), changed, removed)
 
     def _remove_messages(self) -> int:
@@ -198,23 +213,25 @@ class _Difference:
         names = copied(self._db, "image_generations", "id")
         gone = f"{_OWNED} AND id NOT IN (SELECT id FROM images)"
         removed = self._run(f"DELETE FROM main.image_generations WHERE {gone}")
-        changed = self._update("image_generations", "id", "images", names)
+        changed = self._update("image_generations", "id", "images", names, _BETTER_IMAGE)
         return Changes(self._insert("image_generations", "id", "images", names), changed, removed)
 
-    def _update(self, table: str, key: str, known: str, names: Sequence[str]) -> int:
-        """Rows that are on both sides become what was rebuilt; where it says nothing, in a mixed one, they stay."""
-        values = {
-            name: f"iif(k.conversation IN (SELECT id FROM mixed), coalesce(r.{name}, {table}.{name}), r.{name})"
-            for name in names
-        }
-        for name, better in (("first_seen_at", "min"), ("last_seen_at", "max"), ("revision", "max")):
-            if name in values:
-                best = f"{better}(r.{name}, {table}.{name})"
-                values[name] = f"iif(k.conversation IN (SELECT id FROM mixed), {best}, r.{name})"
+    def _update(self, table: str, key: str, numbers: str, names: Sequence[str], better: str) -> int:
+        """Rows that are on both sides become what was rebuilt.
+
+        In a mixed conversation what is `better` counts, and the other where that says nothing: what somebody without
+        evidence told later is in the archive only.
+        """
+        values = {}
+        for name in names:
+            theirs, ours = f"r.{name}", f"{table}.{name}"
+            known = f"iif({better}, coalesce({theirs}, {ours}), coalesce({ours}, {theirs}))"
+            merged = _BEST.get(name, known).format(theirs=theirs, ours=ours)
+            values[name] = f"iif(k.conversation IN (SELECT id FROM mixed), {merged}, {theirs})"
         sets = ", ".join(f"{name} = {value}" for name, value in values.items())
         differs = " OR ".join(f"{table}.{name} IS NOT {value}" for name, value in values.items())
         return self._run(
-            f"UPDATE main.{table} SET {sets} FROM rebuilt.{table} r JOIN {known} k ON k.theirs = r.{key}"
+            f"UPDATE main.{table} SET {sets} FROM rebuilt.{table} r JOIN {numbers} k ON k.theirs = r.{key}"
             f" WHERE k.fresh = 0 AND k.{key} = {table}.{key} AND ({differs})"
         )
 

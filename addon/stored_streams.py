@@ -19,8 +19,8 @@ KINDS = ("turn", "resume", "topic", "document", "list")
 """The kinds of exchanges that messages and conversations are made from."""
 
 # A body that several exchanges had is kept with one of them.
-_BODY = """SELECT b.arrivals, coalesce(b.body, (
-               SELECT o.body FROM stream_bodies o WHERE o.digest = b.digest AND o.body IS NOT NULL)) AS body
+_BODY = """SELECT b.arrivals, b.wire IS NOT NULL AS undecoded, CAST(coalesce(b.body, (
+               SELECT o.body FROM stream_bodies o WHERE o.digest = b.digest AND o.body IS NOT NULL)) AS BLOB) AS body
            FROM stream_bodies b WHERE b.stream_id = ?"""
 
 
@@ -50,7 +50,7 @@ class StoredStreams:
     def ids(self) -> list[str]:
         """All that have ended and could be evidence."""
         marks = ", ".join("?" * len(KINDS))
-        query = f"SELECT id FROM streams WHERE kind IN ({marks}) AND state <> 'streaming' ORDER BY started_at, id"
+        query = f"SELECT id FROM streams WHERE kind IN ({marks}) AND state <> 'streaming' ORDER BY started_at, rowid"
         return [row["id"] for row in self._db.execute(query, KINDS)]
 
     def read(self, identity: str) -> StoredStream | None:
@@ -61,8 +61,10 @@ class StoredStreams:
             return None
         opening, body = _opening(row), evidence["body"]
         request = self._request(identity)
-        # A page that came instead of an answer is not kept: what is on record of it cannot be made again.
-        if request is None or not (opening.streamed or body) or not _is_whole(body):
+        # A page that came instead of an answer is not kept, a document that could not be decoded not read: what is on
+        # record of them cannot be made again.
+        readable = opening.streamed or (body and not evidence["undecoded"])
+        if request is None or not readable or not _is_whole(body):
             return None
         ended_at = microseconds(row["ended_at"]) if row["ended_at"] else opening.started_at
         closing = closing_of(row["state"], row["error"])

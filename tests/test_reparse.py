@@ -180,14 +180,32 @@ def test_what_has_no_evidence_stays(archive: Archive) -> None:
 def test_what_two_exchanges_told_of_which_one_is_gone_keeps_what_only_that_one_knew(archive: Archive) -> None:
     first = v1(shown(message("A", "So", metadata={"model_slug": "gpt-x"})), delta(TEXT, "append", " it"), done=False)
     archive.record(first, request("U"), stream_id="gone", closing=Closing("cut"), keep_raw=False)
-    archive.record(
-        v0(envelope(message("A", "So it goes", status=FINISHED))), stream_id="there", started_at=STARTED + 9_000_000
-    )
+    began = STARTED + 9_000_000
+    whole = v0(envelope(message("A", "So it goes", status=FINISHED)))
+    archive.record(whole, stream_id="there", started_at=began, clock=lambda place: began + place)
     before = archive.dump()
     assert archive.message("A")["stream_id"] == "there"
     edit(archive, "UPDATE messages SET text = 'spoilt' WHERE id = 'A'")
     assert changes(again(archive)) == {"messages": (0, 1, 0)}
     assert archive.dump() == before
+
+
+def test_what_somebody_without_evidence_told_later_stays(archive: Archive) -> None:
+    archive.record(v1(shown(message("A", "Half")), done=False), stream_id="there", closing=Closing("cut"))
+    node = {"id": "A", "parent": "R", "message": message("A", "Half and half", status=FINISHED)}
+    document = {"conversation_id": "talk", "current_node": "A", "mapping": {"A": node}}
+    about = {"conversation_id": "talk"}
+    archive.load("conversation", document, at=STARTED + 9_000_000, parameters=about, keep_raw=False)
+    before = archive.dump()
+    assert (archive.message("A")["text"], archive.message("A")["stream_id"]) == ("Half and half", "there")
+    assert changes(again(archive)) == {}
+    assert archive.dump() == before
+
+
+def test_a_document_that_could_not_be_decoded_is_no_evidence(archive: Archive) -> None:
+    archive.load("conversation", b"junk", content_encoding="gzip", parameters={"conversation_id": "talk"})
+    before = archive.dump()
+    assert (again(archive).without_evidence, archive.dump()) == (1, before)
 
 
 def test_a_body_that_is_kept_with_another_stream_is_found_there(archive: Archive) -> None:
