@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from addon.reparse import reparse
 from scripts import loopback, scenes
 from tests.conftest import Capturing, capture
 from tests.test_interruptions import recorder_of
@@ -165,6 +166,8 @@ def test_a_mitmdump_that_starts_between_the_legs_knows_the_first(tmp_path: Path,
         again.closed(scene.user_message_id)
         go_on(again, scene, 12, http2)
         assert_the_answer_is_whole(again, scene)
+        report = reparse(again.database)
+        assert (report.streams, report.changed, report.left_alone) == (2, False, 0)
 
 
 def test_without_raw_bodies_a_resume_is_on_record_and_spoils_nothing(tmp_path: Path) -> None:

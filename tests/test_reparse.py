@@ -18,13 +18,14 @@ from addon.errors import ArchiveError
 from addon.exchange import Closing
 from addon.reparse import ReparseReport, reparse
 from scripts import scenes
-from tests.conftest import ROOT
+from tests.conftest import CAPTURES, ROOT, needs_captures
 from tests.recording import (
     ENDED,
     FINISHED,
     STARTED,
     TEXT,
     Archive,
+    archive_at,
     delta,
     envelope,
     message,
@@ -35,7 +36,7 @@ from tests.recording import (
     v0,
     v1,
 )
-from tests.test_resume import ANSWER, DONE, resume, send
+from tests.test_resume import ANSWER, DONE, in_legs, resume, send
 
 
 def again(archive: Archive, **how: Any) -> ReparseReport:
@@ -108,6 +109,39 @@ def test_what_was_just_captured_is_what_is_read_again(archive: Archive) -> None:
     assert archive.dump() == before
     assert (report.left_alone, report.changed, report.without_evidence) == (0, False, 1)
     assert report.streams == archive.count("streams") - 1
+
+
+@pytest.mark.parametrize("name", scenes.SCENES)
+@pytest.mark.parametrize("encoding", ["v1", "v0"])
+def test_an_answer_in_any_legs_is_read_again_as_it_was(tmp_path: Path, name: str, encoding: scenes.Encoding) -> None:
+    scene = scenes.SCENES[name](12, encoding=encoding, seed=name, conversation_id="talk", parent_id="P")
+    sent = request(scene.user_message_id, scene.texts[scene.user_message_id], conversation_id="talk")
+    events = [piece for piece in scene.events if b"[DONE]" not in piece]
+    for seed in range(4):
+        with archive_at(tmp_path / f"{seed}.db") as several:
+            in_legs(several, events, sent, random.Random(f"{name} {seed}"))
+            before = several.dump()
+            assert changes(again(several)) == {}
+            assert several.dump() == before
+
+
+@needs_captures
+def test_real_captures_are_read_again_as_they_were(archive: Archive) -> None:
+    for number, path in enumerate(sorted(CAPTURES.glob("*.sse"))):
+        began = STARTED + number * 60_000_000
+        archive.record(
+            b"",
+            chunks=ragged(path.read_bytes(), random.Random(number)),
+            stream_id=path.stem,
+            started_at=began,
+            clock=lambda place, began=began: began + place,  # type: ignore[misc]
+        )
+    before = archive.dump()
+    assert changes(again(archive)) == {}
+    assert archive.dump() == before
+    edit(archive, "UPDATE messages SET text = 'spoilt', content = NULL")
+    assert again(archive).tables["messages"].changed == archive.count("messages") > 20
+    assert archive.dump() == before
 
 
 def test_what_was_spoilt_is_made_again_and_rows_keep_their_numbers(archive: Archive) -> None:
