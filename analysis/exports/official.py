@@ -1,0 +1,58 @@
+"""JSON in the shape of ChatGPT's own export: `conversations.json`, an array of conversations with all their branches.
+
+What reads an official export reads this; our own import of it gives the same conversations, messages and images. What
+only the capture knows is not in that shape: exchanges, times of tokens, earlier versions, raw bodies.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from addon.message_objects import conversation_object, message_object
+from addon.payload import dumps
+from analysis.exports.media import Copies
+from analysis.exports.names import plain_id
+from analysis.exports.runs import Joined
+from analysis.exports.talks import Talk, about, files, messages, nodes
+
+SHAPE = Joined("conversations.json", b"[\n", b",\n", b"\n]\n")
+
+
+class OfficialExport:
+    """Conversations as elements of the array; their files lie beside it under the ids by which messages name them."""
+
+    def __init__(self, copies: Copies | None) -> None:
+        self._copies = copies
+
+    def conversation(self, db: sqlite3.Connection, talk: Talk) -> Iterator[bytes]:
+        """One element, piece by piece."""
+        if self._copies is not None:
+            for asset in files(db, talk):
+                self._copies.take(asset, plain_id(asset["id"]))
+        known = dumps(conversation_object(about(db, talk)))
+        yield f'{known[:-1]},"mapping":{{'.encode()
+        comma = b""
+        for node in _nodes(db, talk):
+            yield comma + node
+            comma = b","
+        yield b"}}"
+
+
+def _nodes(db: sqlite3.Connection, talk: Talk) -> Iterator[bytes]:
+    children: dict[str, list[str]] = defaultdict(list)
+    tree = nodes(db, talk)
+    for _, identity, parent in tree:
+        if parent is not None:
+            children[parent].append(identity)
+    there = {identity for _, identity, _ in tree}
+    # What messages name as their parent and is not there was the root, which has no message, or was not captured.
+    for parent in [parent for parent in children if parent not in there]:
+        yield _node(parent, None, None, children)
+    for row in messages(db, talk):
+        yield _node(row["id"], message_object(row), row["parent_id"], children)
+
+
+def _node(identity: str, message: dict[str, Any] | None, parent: str | None, children: dict[str, list[str]]) -> bytes:
+    node = {"id": identity, "message": message, "parent": parent, "children": children.get(identity, [])}
+    return f"{dumps(identity)}:{dumps(node)}".encode()

@@ -1,0 +1,93 @@
+"""The conversations of an export, and what is read of one of them: always in one state, whoever writes meanwhile."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+_FILES = """
+    SELECT m.message_n, a.* FROM message_assets m JOIN assets a ON a.id = m.asset_id
+    WHERE m.message_n IN (SELECT n FROM messages WHERE conversation_id = ?) ORDER BY m.message_n, a.id, m.role"""
+
+
+class Talk(NamedTuple):
+    """A conversation by its id."""
+
+    id: str
+    title: str | None
+
+
+class NotFound(Exception):
+    """No conversation, or several, have an id that begins as was asked; one line."""
+
+
+def talks(db: sqlite3.Connection, beginnings: Sequence[str] = ()) -> list[Talk]:
+    """All conversations in the order in which they were first seen, or those whose ids begin so. Raises `NotFound`."""
+    if not beginnings:
+        return [Talk(*row) for row in db.execute("SELECT id, title FROM conversations ORDER BY rowid")]
+    return list(dict.fromkeys(_named(db, beginning) for beginning in beginnings))
+
+
+def nameless(db: sqlite3.Connection) -> int:
+    """How many messages belong to no conversation: their streams broke off before it was named."""
+    return int(db.execute("SELECT count(*) FROM messages WHERE conversation_id IS NULL").fetchone()[0])
+
+
+@contextlib.contextmanager
+def standing_still(db: sqlite3.Connection) -> Iterator[None]:
+    """All that is read in this block is of one moment."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+
+
+def about(db: sqlite3.Connection, talk: Talk) -> sqlite3.Row:
+    """The row of the conversation."""
+    row: sqlite3.Row = db.execute("SELECT * FROM conversations WHERE id = ?", (talk.id,)).fetchone()
+    return row
+
+
+def nodes(db: sqlite3.Connection, talk: Talk) -> list[tuple[int, str, str | None]]:
+    """`n`, `id` and `parent_id` of all its messages."""
+    query = "SELECT n, id, parent_id FROM messages WHERE conversation_id = ? ORDER BY n"
+    return [(n, identity, parent) for n, identity, parent in db.execute(query, (talk.id,))]
+
+
+def messages(db: sqlite3.Connection, talk: Talk) -> Iterator[sqlite3.Row]:
+    """Its messages in the order in which they were first seen, one at a time."""
+    yield from db.execute("SELECT * FROM messages WHERE conversation_id = ? ORDER BY n", (talk.id,))
+
+
+def message(db: sqlite3.Connection, n: int) -> sqlite3.Row:
+    """One message."""
+    row: sqlite3.Row = db.execute("SELECT * FROM messages WHERE n = ?", (n,)).fetchone()
+    return row
+
+
+def files(db: sqlite3.Connection, talk: Talk) -> list[sqlite3.Row]:
+    """The assets that its messages mention, each with `message_n`."""
+    return db.execute(_FILES, (talk.id,)).fetchall()
+
+
+def fingerprint(db: sqlite3.Connection, talk: Talk, manner: str) -> str:
+    """What tells this state of a conversation, written in this manner, from every other."""
+    digest = blake2b(repr((manner, tuple(about(db, talk)))).encode("utf-8", "surrogatepass"), digest_size=16)
+    for row in messages(db, talk):
+        digest.update(repr(tuple(row)).encode("utf-8", "surrogatepass"))
+    for row in files(db, talk):
+        digest.update(repr((row["message_n"], row["id"], row["path"], row["name"])).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _named(db: sqlite3.Connection, beginning: str) -> Talk:
+    query = "SELECT id, title FROM conversations WHERE id >= ?1 AND id < ?2 ORDER BY id <> ?1, id LIMIT 4"
+    found = [Talk(*row) for row in db.execute(query, (beginning, beginning + "\U0010ffff"))]
+    if not beginning or not found:
+        raise NotFound(f"no conversation has an id that begins with “{beginning}”")
+    if len(found) > 1 and found[0].id != beginning:
+        named = ", ".join(talk.id for talk in found[:3]) + (", …" if len(found) > 3 else "")
+        raise NotFound(f"“{beginning}” begins more than one id: {named}")
+    return found[0]

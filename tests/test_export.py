@@ -1,0 +1,321 @@
+"""`chatgpt-capture export`, the real command: what it writes is read back, whole and private, whatever stops it."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.exports.folder import ExportFolder
+from analysis.exports.forms import Task
+from analysis.exports.talks import talks
+from analysis.queries import open_archive
+from scripts.made_up_export import Size, write
+from tests.conftest import CAPTURES, needs_captures
+from tests.recording import FINISHED, Archive, archive_at, message, shown, v1
+
+SMALL = Size(conversations=6, on_path=90, abandoned=12, images=5)
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+DIGEST = "ab" + "0" * 62
+
+SERVICE_COLUMNS = {
+    "conversations": "id, title, created_at, updated_at, current_node, default_model_slug, gizmo_id,"
+    " conversation_origin, is_archived, is_starred, is_temporary, metadata",
+    "messages": "id, conversation_id, parent_id, role, author_name, recipient, channel, content_type, text, content,"
+    " status, end_turn, weight, visible, model_slug, finish_type, turn_exchange_id, request_id, reasoning_seconds,"
+    " created_at, updated_at, metadata",
+    "image_generations": "conversation_id, message_id, part_index, asset_id, asset_pointer, gen_id, parent_gen_id,"
+    " edit_op, prompt, seed, size, width, height, size_bytes, title, tool, model_slug, status, request_message_id,"
+    " prompt_message_id, requested_at, metadata",
+    "message_assets JOIN messages ON n = message_n": "conversation_id, id, asset_id, message_assets.role",
+    "citations JOIN messages ON n = message_n": "conversation_id, id, position, url, title, attribution, snippet, kind",
+}
+"""What the service said; when the capture saw it, and in which exchange, is no part of an export."""
+
+
+def run(database: Path, *arguments: str | Path, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """The command as a person types it, which never shows a traceback."""
+    command = [sys.executable, "-I", "-m", "analysis", "--db", str(database), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **settings)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def export(database: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    done = run(database, "export", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        return db.execute(query).fetchall()
+
+
+def said(database: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the service said, by table; JSON as values, since the order of members may differ."""
+
+    def value(cell: Any) -> Any:
+        with contextlib.suppress(ValueError):
+            return json.loads(cell) if isinstance(cell, str) else cell
+        return cell
+
+    return {
+        table: sorted((tuple(map(value, row)) for row in rows(database, f"SELECT {names} FROM {table}")), key=repr)
+        for table, names in SERVICE_COLUMNS.items()
+    }
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What an export is to who reads it."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of some conversations with branches and images."""
+    folder = tmp_path_factory.mktemp("made-up")
+    write(folder / "conversations.json", SMALL)
+    assert run(folder / "a.db", "import", folder / "conversations.json").returncode == 0
+    return folder / "a.db"
+
+
+@contextlib.contextmanager
+def tides(database: Path, title: str = "Two tides a day", conversation_id: str = "talk") -> Iterator[Archive]:
+    """An archive with one short conversation, in which a file is shown that is stored."""
+    with archive_at(database) as archive:
+        part = {"content_type": "image_asset_pointer", "asset_pointer": "sediment://file_1", "width": 4, "height": 3}
+        asked = message("U", "Why are there tides?", status=FINISHED, author={"role": "user"})
+        picture = {"content_type": "multimodal_text", "parts": [part, "The Moon."]}
+        answer = message("A", status=FINISHED, content=picture, metadata={"parent_id": "U"})
+        titled = {"type": "title_generation", "title": title, "conversation_id": conversation_id}
+        archive.record(
+            v1(shown(asked, 0, conversation_id), shown(answer, 1, conversation_id), titled),
+            stream_id=f"stream of {conversation_id}",
+        )
+        media = database.with_name(database.name + "-media")
+        (media / "ab").mkdir(exist_ok=True)
+        (media / "ab" / f"{DIGEST}.png").write_bytes(PNG)
+        with contextlib.closing(sqlite3.connect(database)) as db, db:
+            db.execute("UPDATE assets SET path = ?, sha256 = ? WHERE id = 'file_1'", (f"ab/{DIGEST}.png", DIGEST))
+        yield archive
+
+
+# -- JSON in the shape of the official export --------------------------------------------------------------------------
+
+
+def assert_lossless(database: Path, folder: Path) -> None:
+    export(database, "--json", folder / "json")
+    again = folder / "again.db"
+    assert run(again, "import", folder / "json" / "conversations.json").returncode == 0
+    assert said(again) == said(database)
+
+
+def test_what_is_exported_as_json_and_imported_says_the_same(made_up: Path, tmp_path: Path) -> None:
+    assert_lossless(made_up, tmp_path)
+    assert len(said(made_up)["messages"]) == 107
+    assert len(said(made_up)["image_generations"]) == 5
+
+
+def test_what_streamed_is_in_the_json_with_its_file_and_a_root_that_was_not_captured(tmp_path: Path) -> None:
+    with tides(tmp_path / "a.db"):
+        assert_lossless(tmp_path / "a.db", tmp_path)
+    (talk,) = json.loads((tmp_path / "json" / "conversations.json").read_bytes())
+    assert {key: (node["parent"], node["children"]) for key, node in talk["mapping"].items()} == {
+        "U": (None, ["A"]), "A": ("U", []),
+    }  # fmt: skip
+    assert (talk["title"], talk["current_node"]) == ("Two tides a day", "A")
+    assert (tmp_path / "json" / "file_1.png").read_bytes() == PNG
+
+
+def test_json_imported_into_the_archive_it_came_from_changes_no_message(made_up: Path, tmp_path: Path) -> None:
+    export(made_up, "--json", tmp_path)
+    before = rows(made_up, "SELECT * FROM messages"), rows(made_up, "SELECT * FROM message_versions")
+    assert run(made_up, "import", tmp_path / "conversations.json").returncode == 0
+    assert (rows(made_up, "SELECT * FROM messages"), rows(made_up, "SELECT * FROM message_versions")) == before
+
+
+@needs_captures
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(CAPTURES.glob("[!R]*")) if not path.name.startswith(("files-", "tasks-", "har-wss-"))],
+    ids=lambda path: path.name,
+)
+def test_every_real_capture_survives_export_and_import(path: Path, tmp_path: Path) -> None:
+    run(tmp_path / "a.db", "import", path)
+    assert_lossless(tmp_path / "a.db", tmp_path)
+
+
+# -- whole, private, not twice -----------------------------------------------------------------------------------------
+
+
+def test_files_are_private_and_what_is_there_is_not_written_again(tmp_path: Path) -> None:
+    with tides(tmp_path / "a.db"):
+        first = export(tmp_path / "a.db", "--json", tmp_path / "out")
+        written = {path: path.stat().st_ino for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")}
+        again = export(tmp_path / "a.db", "--json", tmp_path / "out")
+    assert "1 conversation written" in first.stdout
+    assert "0 conversations written, 1 there already" in again.stdout
+    assert {path: path.stat().st_ino for path in written} == written
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert (modes, stat.S_IMODE((tmp_path / "out").stat().st_mode)) == ({0o600}, 0o700)
+
+
+@pytest.mark.parametrize("form", ["json"])
+def test_an_export_that_is_stopped_anywhere_goes_on_and_ends_the_same(made_up: Path, tmp_path: Path, form: str) -> None:
+    export(made_up, f"--{form}", tmp_path / "whole")
+    whole = files(tmp_path / "whole")
+    for stop in range(SMALL.conversations):
+        folder = tmp_path / f"stopped-{stop}"
+        steps = iter(range(stop))
+
+        def done(steps: Iterator[int] = steps) -> None:
+            if next(steps, None) is None:
+                raise KeyboardInterrupt
+
+        with contextlib.closing(open_archive(made_up)) as db, ExportFolder(folder) as opened:
+            task = Task(form, db, made_up, talks(db))
+            with pytest.raises(KeyboardInterrupt):
+                task.into(opened, done)
+            assert set(files(folder).items()) <= set(whole.items())
+            outcome = task.into(opened, lambda: None)
+        assert outcome.kept == stop + 1
+        assert files(folder) == whole
+
+
+def test_a_killed_export_leaves_nothing_half_written_under_a_name(made_up: Path, tmp_path: Path) -> None:
+    export(made_up, "--json", tmp_path / "whole")
+    command = [sys.executable, "-m", "analysis", "--db", str(made_up), "export", "--json", str(tmp_path / "killed")]
+    for delay in (0.1, 0.2, 0.3, 0.4):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            time.sleep(delay)
+            process.kill()
+        found = files(tmp_path / "killed") if (tmp_path / "killed").exists() else {}
+        assert set(found.items()) <= set(files(tmp_path / "whole").items())
+    export(made_up, "--json", tmp_path / "killed")
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+
+
+def test_a_torn_trail_costs_writing_again_and_nothing_else(made_up: Path, tmp_path: Path) -> None:
+    export(made_up, "--json", tmp_path / "whole")
+    for torn in (b"", b"[", b'["x", "y"]\n', b'[1, 2, "three"]\n', b"null\n", b'["", "", 99999999]\n', b"\xff\n"):
+        folder = tmp_path / torn.hex() / "out"
+        folder.mkdir(parents=True)
+        (folder / ".conversations.json.trail").write_bytes(torn)
+        (folder / ".conversations.json.part").write_bytes(b"[\n{}")
+        (folder / ".chatgpt-capture.jsonl").write_bytes(torn)
+        export(made_up, "--json", folder)
+        assert files(folder) == files(tmp_path / "whole")
+
+
+def test_ctrl_c_is_said_in_one_line(made_up: Path, tmp_path: Path) -> None:
+    code = (
+        "import analysis.exports.runs as runs, os, signal, sys; inner = runs.fingerprint\n"
+        "def slow(*a):\n    os.kill(os.getpid(), signal.SIGINT); return inner(*a)\n"
+        "runs.fingerprint = slow\n"
+        f"sys.argv = ['x', '--db', {str(made_up)!r}, 'export', '--json', {str(tmp_path / 'out')!r}]\n"
+        "from analysis.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr.splitlines() == [
+        f"{tmp_path / 'out'}: what is written is whole; run it again to go on", "Interrupted.",
+    ]  # fmt: skip
+    assert files(tmp_path / "out") == {}
+
+
+# -- chosen conversations, and a pipe ----------------------------------------------------------------------------------
+
+
+def test_conversations_are_chosen_by_how_their_ids_begin(made_up: Path, tmp_path: Path) -> None:
+    first, second = (identity for (identity,) in rows(made_up, "SELECT id FROM conversations ORDER BY id LIMIT 2"))
+    export(made_up, "--json", tmp_path / "out", second[:12], first, first)
+    chosen = json.loads((tmp_path / "out" / "conversations.json").read_bytes())
+    assert [talk["id"] for talk in chosen] == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [("none-of-them", "no conversation has an id that begins with “none-of-them”"), ("", "no conversation has")],
+)
+def test_an_id_of_nothing_is_one_line(made_up: Path, tmp_path: Path, asked: str, answer: str) -> None:
+    done = run(made_up, "export", "--json", tmp_path / "out", asked)
+    assert (done.returncode, done.stderr.startswith(f"Error: {answer}")) == (1, True)
+
+
+def test_an_id_that_several_begin_with_names_them(tmp_path: Path) -> None:
+    with tides(tmp_path / "a.db", conversation_id="talk-1"), tides(tmp_path / "a.db", conversation_id="talk-2"):
+        done = run(tmp_path / "a.db", "export", "--json", tmp_path / "out", "talk")
+    assert done.stderr == "Error: “talk” begins more than one id: talk-1, talk-2\n"
+
+
+def test_json_goes_to_a_pipe_which_may_be_closed(made_up: Path) -> None:
+    done = export(made_up, "--json", "-")
+    assert len(json.loads(done.stdout)) == 6
+    command = [sys.executable, "-m", "analysis", "--db", str(made_up), "export", "--json", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(5)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+# -- what cannot be written, is said -----------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(made_up: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for folder in (tmp_path / "file", tmp_path / "link", tmp_path / "missing" / "folder"):
+        done = run(made_up, "export", "--json", folder)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Error: {folder}: ")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_one_line(made_up: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir(0o500)
+    done = run(made_up, "export", "--json", tmp_path / "theirs")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+def test_no_database_is_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path / "none.db", "export", "--json", tmp_path / "out")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_exports_do_not_write_into_one_folder(made_up: Path, tmp_path: Path) -> None:
+    with ExportFolder(tmp_path / "out"):
+        done = run(made_up, "export", "--json", tmp_path / "out")
+    assert done.stderr == f"Error: {tmp_path / 'out'}: another export is writing there\n"
+
+
+def test_links_in_the_folder_are_replaced_and_never_written_through(made_up: Path, tmp_path: Path) -> None:
+    treasure = tmp_path / "treasure"
+    treasure.write_bytes(b"mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "conversations.json").symlink_to(treasure)
+    export(made_up, "--json", tmp_path / "out")
+    assert treasure.read_bytes() == b"mine"
+    assert not (tmp_path / "out" / "conversations.json").is_symlink()
+    for name in (".conversations.json.part", ".chatgpt-capture.jsonl"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).symlink_to(treasure)
+        assert run(made_up, "export", "--json", tmp_path / name).returncode == 1
+        assert treasure.read_bytes() == b"mine"
