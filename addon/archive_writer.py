@@ -14,7 +14,7 @@ RETRY_SECONDS = 0.1
 TELL_AFTER = 10
 """After how many attempts the person is told what is waited for."""
 
-BATCH_RECORDS = 2000
+BATCH_RECORDS = 4000
 
 
 class ArchiveWriter:
@@ -48,14 +48,14 @@ class ArchiveWriter:
     def flush(self) -> None:
         """Write what has been collected."""
         if self._batch:
-            store = self._store = self._store or self._patiently(lambda: Store.open(self._path))
+            store = self._store = self._store or self._patiently(lambda: Store.open(self._path, bulk=True))
             self._patiently(lambda: store.write(self._batch))
             self._batch = []
 
     def has_read(self, document: DocumentRead) -> bool:
         """Whether all of a document is in the archive already."""
         if self._store is None and self._path.exists():
-            self._store = self._patiently(lambda: Store.open(self._path))
+            self._store = self._patiently(lambda: Store.open(self._path, bulk=True))
         return self._store is not None and self._store.has_read(document)
 
     def refused(self) -> str | None:

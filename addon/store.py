@@ -66,15 +66,21 @@ class Store:
         self.refusal = ""
 
     @classmethod
-    def open(cls, path: Path, *, durable: bool = False) -> "Store":
+    def open(cls, path: Path, *, durable: bool = False, bulk: bool = False) -> "Store":
         """Open or create the archive and bring it to the newest schema. Raises `ArchiveError`, `StoreBusy`.
 
         Of the first `DamagedArchive` is for a file of ours that is no sound database any more. With `durable` what has
-        been written also survives a power loss, at the price of an fsync a batch.
+        been written also survives a power loss, at the price of an fsync a batch. `bulk`: much is written at once.
         """
         archive.prepare(path)
         try:
-            return cls(connect(path, durable), path)
+            db = connect(path, durable)
+            # Each insert into a table with triggers opens a statement journal, which would be a file on disk.
+            db.execute("PRAGMA temp_store = MEMORY")
+            if bulk:
+                # Pages of the indexes change again and again: the log is copied into the file when it has 32 MB.
+                db.execute("PRAGMA wal_autocheckpoint = 8000")
+            return cls(db, path)
         except OSError as error:
             raise StoreBusy(f"no copy of it can be made: {error.strerror}") from None
         except sqlite3.Error as error:

@@ -72,7 +72,7 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
 def _read(file: "ImportFile", importer: "Importer", database: Path, done: "Imported") -> None:
     from addon.errors import ImportFailure
     from addon.saved_flows import read_flows
-    from analysis.import_progress import watched
+    from analysis.progress import watched
 
     with watched(file) as seen:
         importer.read(seen, done)

@@ -1,4 +1,4 @@
-"""How far an import is: a bar on a terminal, nothing where nobody looks."""
+"""How far something is: a bar on a terminal, nothing where nobody looks."""
 
 import contextlib
 import io
@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
+
+from analysis.import_report import printable
 
 if TYPE_CHECKING:
     from addon.import_files import ImportFile
@@ -43,15 +45,30 @@ def watched(file: "ImportFile") -> "Iterator[ImportFile]":
         yield file
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         # The name is somebody's text, not markup.
-        task = progress.add_task(file.name.rpartition("/")[2].replace("[", "\\["), total=file.size)
+        task = progress.add_task(escape(printable(file.name.rpartition("/")[2])), total=file.size)
 
         def opened() -> BinaryIO:
             watch = _Watched(file.open(), lambda passed: progress.update(task, completed=passed))
             return cast(BinaryIO, watch)
 
         yield replace(file, open=opened)
+
+
+@contextlib.contextmanager
+def counting(doing: str) -> "Iterator[Callable[[int, int], None]]":
+    """What takes how many are done of how many, with a bar on standard error."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(doing, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,43 @@
+"""`chatgpt-capture reparse`: the tables made again from the raw bodies, with what this version understands."""
+
+from pathlib import Path
+
+import click
+
+from analysis.cli import database_option
+
+
+@click.command("reparse", short_help="Read everything again from the raw bodies, with this version.")
+@click.option("--dry-run", is_flag=True, help="Only count what would change.")
+@database_option
+def command(dry_run: bool, database: Path) -> None:
+    """Read everything again from the raw bodies that were kept, with what this version understands.
+
+    After an update this turns what was recorded as not understood into rows. It happens in a scratch database; what
+    differs is brought over in one transaction, also while a capture runs.
+    """
+    from addon.errors import ArchiveError
+    from addon.reparse import reparse
+    from analysis.progress import counting
+
+    try:
+        with counting("reading again") as progress:
+            report = reparse(database.absolute(), dry_run=dry_run, progress=progress)
+    except ArchiveError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(
+        f"{report.streams:,} exchanges read again, {report.without_evidence:,} without a raw body left as they are"
+    )
+    if report.left_alone:
+        click.echo(
+            f"{report.left_alone:,} conversations are being captured now and were left alone: run it again later"
+        )
+    verb = "would be " if dry_run else ""
+    for table, changes in sorted(report.tables.items()):
+        if changes:
+            counted = (
+                f"{changes.added:,} {verb}added, {changes.changed:,} {verb}changed, {changes.removed:,} {verb}removed"
+            )
+            click.echo(f"  {table:20}  {counted}")
+    if not report.changed:
+        click.echo("Nothing differs." if dry_run else "Nothing differed.")
