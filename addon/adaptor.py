@@ -4,17 +4,20 @@ The tap lets every chunk through as it is: it appends the chunk to the journal a
 whatever happens. All else is the recorder's, in a process of its own.
 """
 
+import atexit
+import contextlib
 import json
 import logging
 import os
 import secrets
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mitmproxy import command, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
-from mitmproxy.log import ALERT
+from mitmproxy.log import ALERT, MitmFormatter
 
 from addon.archive import inflight_folder, prepare
 from addon.endpoints import INTERCEPTED, Endpoint, classify, whole
@@ -51,6 +54,7 @@ class ChatGPTCapture:
         self._sockets: dict[str, SocketTap] = {}
         self._counters: dict[str, int] = {}
         self._leaving = False
+        self._exiting = False
         self._retry_due = False
 
     # -- options and life ------------------------------------------------------------------------------------------
@@ -115,23 +119,31 @@ class ChatGPTCapture:
             ctx.options.update(allow_hosts=list(INTERCEPTED))  # type: ignore[no-untyped-call]
 
     def done(self) -> None:
-        """At the end of mitmproxy: wait until all is stored. When only the script goes, open streams finish first."""
+        """At the end of mitmproxy: see that all is stored. When only the script goes, open streams finish first."""
         self._leaving = True
         if not ctx.master.should_exit.is_set():
             for socket in self._sockets.values():
                 socket.pause()  # it goes on with whoever is loaded next
             self._leave_when_finished()
             return
-        for socket in self._sockets.values():
-            socket.end("shutdown", "", now())
-        self._sockets.clear()
-        for flow_id in list(self._taps):
-            self._close(flow_id, "shutdown")
+        # Chunks still pass and reach their clients until the event loop has stopped: the end waits for that.
+        self._exiting = True
+        atexit.register(self._finish, ctx.options.termlog_verbosity)
+
+    def _finish(self, verbosity: str) -> None:
+        """Nothing passes any more: end what is open, and wait until all is stored."""
         if self._recorder is None or self._journal is None:
             return
+        _log_without_mitmproxy(verbosity)
+        self._retry_due = True  # nobody is there to be called later
+        for socket in self._sockets.values():
+            socket.end("shutdown", "", now())
+        for flow_id in list(self._taps):
+            self._close(flow_id, "shutdown")
         self._journal.end(now())
-        if not self._recorder.stop(DRAIN_SECONDS):
-            logger.warning("ChatGPT Capture: not everything is stored yet; the next start completes it.")
+        with contextlib.suppress(KeyboardInterrupt):
+            if not self._recorder.stop(DRAIN_SECONDS):
+                logger.warning("ChatGPT Capture: not everything is stored yet; the next start completes it.")
         logger.log(ALERT, "ChatGPT Capture: %s", self.stats())
 
     @command.command("chatgpt.stats")  # type: ignore[untyped-decorator]
@@ -189,7 +201,8 @@ class ChatGPTCapture:
     def error(self, flow: http.HTTPFlow) -> None:
         """A cut: the client or the server went away."""
         if flow.id in self._taps:
-            self._close(flow.id, "cut", flow.error.msg if flow.error else "")
+            reason, detail = ("shutdown", "") if self._exiting else ("cut", flow.error.msg if flow.error else "")
+            self._close(flow.id, reason, detail)
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Keep a message of a WebSocket. Nothing about it is changed, and no failure of ours reaches mitmproxy."""
@@ -212,7 +225,7 @@ class ChatGPTCapture:
         try:
             socket, data = self._sockets.pop(flow.id, None), flow.websocket
             if socket is not None and data is not None:
-                reason = "cut" if data.close_code == 1006 else "end"
+                reason = "shutdown" if self._exiting else "cut" if data.close_code == 1006 else "end"
                 socket.end(reason, f"code {data.close_code}", _microseconds(data.timestamp_end) or now())
         except Exception:
             self.failures += 1
@@ -237,11 +250,11 @@ class ChatGPTCapture:
 
     def ended(self, tap: Tap) -> None:
         """The clean end of a tapped body. `response` follows, but not to an addon that has been unloaded."""
-        if self._leaving:
+        if self._leaving and not self._exiting:
             self._close(tap.flow_id, "end")
 
     def _endpoint(self, flow: http.HTTPFlow) -> Endpoint | None:
-        if self._journal is None or self._leaving or flow.response is None:
+        if self._journal is None or (self._leaving and not self._exiting) or flow.response is None:
             return None
         headers, request = flow.response.headers, flow.request
         status_code = whole(flow.response.status_code, headers.get("content-range", ""))
@@ -317,7 +330,7 @@ class ChatGPTCapture:
             self._recorder.wake()
             if self._journal.waiting_bytes:
                 self._retry_later()
-        if self._leaving:
+        if self._leaving and not self._exiting:
             self._leave_when_finished()
 
     def _leave_when_finished(self) -> None:
@@ -370,6 +383,14 @@ def _somebody_wants_all_messages() -> bool:
     """Whether somebody shows or saves the messages of WebSockets: mitmweb and the console, `-w`, a HAR."""
     options = ctx.options
     return bool(ctx.master.addons.get("view") or options.save_stream_file or options.hardump)  # type: ignore[no-untyped-call]
+
+
+def _log_without_mitmproxy(verbosity: str) -> None:
+    """Mitmproxy's own log has ended with its event loop; the last lines look like its."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(MitmFormatter(False))
+    handler.setLevel(verbosity.upper())
+    logger.addHandler(handler)
 
 
 def _json(value: dict[str, Any]) -> bytes:

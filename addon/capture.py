@@ -29,7 +29,7 @@ TURN_TOPIC = "conversation-turn-"
 MAX_BODY_BYTES = 1024 * 1024 * 1024
 """Decoded size at which an exchange is taken for an attack; the longest honest v0 answers stay well below."""
 
-MAX_UNDECODED_BYTES = 64 * 1024 * 1024
+MAX_UNDECODED_BYTES = 16 * 1024 * 1024
 """How much is kept, as it was on the wire, of a body that could not be decoded."""
 
 
@@ -112,6 +112,7 @@ class Capture:
     def feed(self, chunk: bytes, at: int) -> list[Record]:
         """One chunk of the body as it was on the wire, received at `at`; what must be written because of it."""
         self._wire_bytes += len(chunk)
+        self._way.budget.chunk()
         records: list[Record] = []
         if self._failure is None and self._content is not None:
             try:
@@ -235,9 +236,13 @@ class Capture:
 
     def _event(self, event: Event, at: int) -> list[Record]:
         self._first_event_at = self._first_event_at or at
+        self._way.budget.event()
         if self._way.repeats(event):
             return []
-        return self._with_prompts(self._decoder.apply(event, at))
+        records = self._with_prompts(self._decoder.apply(event, at))
+        if records:
+            self._way.budget.emit(records)
+        return records
 
     def _unterminated(self, event: Event, at: int, records: list[Record]) -> None:
         """The event a cut stream ended in: read when it is whole but for its blank line, else kept as it is."""

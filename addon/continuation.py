@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
+from addon.budget import Budget
 from addon.conversation import ConversationDecoder
 from addon.legs import Leg, Transcript
 from addon.message_states import Exchange
@@ -24,6 +25,7 @@ class Continuation:
     """
 
     def __init__(self, exchange: Exchange, offset: int = 0, legs: Sequence[Leg] = ()) -> None:
+        self.budget = Budget()
         self._exchange = exchange
         self._offset = self._position = offset
         self._transcript = Transcript(legs)
@@ -84,20 +86,20 @@ class Continuation:
             requested_model=self._exchange.requested_model or self.inherited("requested_model"),
         )
         if not self._comparing:
-            return ConversationDecoder(exchange, self._offset)
-        decoder = ConversationDecoder(exchange)
+            return ConversationDecoder(exchange, self._offset, self.budget)
+        decoder = ConversationDecoder(exchange, budget=self.budget)
         self._replay(decoder, None)
         return decoder
 
     def _differ(self) -> None:
         """The leg says something else than what is known from here on."""
         if self._position > self._offset or self._offset == 0:
-            self.decoder = ConversationDecoder(self.decoder.exchange)
+            self.decoder = ConversationDecoder(self.decoder.exchange, budget=self.budget)
             self._replay(self.decoder, self._position)
             return
         self._legs = ()
         self._unrecognised_before = self._messages_before = 0
-        self.decoder = ConversationDecoder(self._exchange, self._offset)
+        self.decoder = ConversationDecoder(self._exchange, self._offset, self.budget)
 
     def _replay(self, decoder: ConversationDecoder, end: int | None) -> None:
         self._transcript.replay(decoder, end)

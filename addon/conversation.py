@@ -8,11 +8,12 @@ becomes a `TypedEvent` with `recognised=False`; nothing in a stream raises.
 from dataclasses import replace
 from typing import Any
 
+from addon.budget import Budget, loads_bounded, memory_of
 from addon.cumulative import UnreadFrames, growing_message_id
 from addon.delta import DeltaDecoder
 from addon.edits import edits_content, only_grows
 from addon.message_states import Exchange, MessageState, MessageStates
-from addon.payload import dumps, loads, mapping, scalars, string
+from addon.payload import dumps, mapping, scalars, string
 from addon.records import Conversation, Message, Record, TypedEvent
 from addon.sse import Event
 from addon.typed_events import PINGS, RECOGNISED, Turn, TypedEvents
@@ -31,8 +32,9 @@ class ConversationDecoder:
     `event_count` counts as the service's resume `offset` does (`typed_events.counts`).
     """
 
-    def __init__(self, exchange: Exchange, offset: int = 0) -> None:
+    def __init__(self, exchange: Exchange, offset: int = 0, budget: Budget | None = None) -> None:
         self.exchange = exchange
+        self._budget = budget or Budget()
         self.messages = MessageStates(exchange)
         self.conversation_id = exchange.conversation_id
         self.turn = Turn()
@@ -40,9 +42,10 @@ class ConversationDecoder:
         self.event_count = offset
         self.missed = 0
         self.done = False
-        self._delta = DeltaDecoder(whole=not offset)
+        self._delta = DeltaDecoder(whole=not offset, budget=self._budget)
         self._undecodable = False
         self._channels: dict[int | float, MessageState] = {}
+        self._sizes: dict[str, int] = {}
         self._unread = UnreadFrames()
         self._current_node: str | None = None
         self._typed_events = TypedEvents()
@@ -110,10 +113,12 @@ class ConversationDecoder:
 
     def _payload(self, event: Event, position: int) -> None:
         try:
-            payload = loads(event.data)
+            payload = loads_bounded(event.data)
         except ValueError:
             self._unparsable(event, position)
             return
+        if type(payload) is dict and "v" not in payload:
+            self._hold(payload, event.data)
         if not isinstance(payload, dict):
             self._typed(event.type, payload, position, recognised=False)
         elif event.type == "delta":
@@ -132,6 +137,13 @@ class ConversationDecoder:
         else:
             self._typed(event.type, payload, position, recognised=False)
 
+    def _hold(self, payload: dict[str, Any], data: bytes) -> None:
+        """Account for what stays in memory: of messages that come whole the largest of each."""
+        if identity := string(mapping(payload.get("message") or payload.get("input_message")).get("id")):
+            size = memory_of(data)
+            self._budget.hold(size - min(size, self._sizes.get(identity, 0)))
+            self._sizes[identity] = max(size, self._sizes.get(identity, 0))
+
     def _unparsable(self, event: Event, position: int) -> None:
         state = self._channel_state(self._delta.channel) if event.type == "delta" else None
         if state is not None and event.terminated:
@@ -147,7 +159,7 @@ class ConversationDecoder:
             self._unparsable(event, position)
             return
         self._delta.settle()
-        self._delta = DeltaDecoder()
+        self._delta = DeltaDecoder(budget=self._budget)
         self._channels.clear()
         self._undecodable = version != "v1"
         self.encoding = version[:20]
@@ -169,6 +181,7 @@ class ConversationDecoder:
         grows = only_grows(verb, pointer)
         if state and not grows and edits_content(verb, pointer, delta.get("v"), finished=state.finished):
             before = self._record(state)
+            self._budget.work(2 * len(before.content or ""))
         errors = self._delta.apply(delta)
         envelope = mapping(self._delta.document(self._delta.channel))
         earlier, shown = state, state is None or envelope.get("message") is not state.message
@@ -254,7 +267,7 @@ class ConversationDecoder:
         """Something never came: whatever is still growing may lack it."""
         self.turn.error = self.turn.error or "a part of this answer never came"
         if not self._channels:
-            self._delta = DeltaDecoder(whole=False)
+            self._delta = DeltaDecoder(whole=False, budget=self._budget)
         for state in self._channels.values():
             if not state.finished:
                 state.damaged, state.changed, state.only_grew, state.at = True, True, False, self._at

@@ -7,8 +7,9 @@ nothing new, so it is kept unread until something else comes or readers want to 
 import re
 from typing import Any
 
+from addon.budget import loads_bounded
 from addon.messages import text_of
-from addon.payload import loads, mapping
+from addon.payload import mapping
 
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 """How much is kept unread: beyond it the newest frame is read and the others are dropped."""
@@ -55,7 +56,7 @@ class UnreadFrames:
         while frames:
             data, at, position = frames.pop()
             try:
-                payload = loads(data)
+                payload = loads_bounded(data)
             except ValueError:
                 unreadable.append((data, at, position))
                 continue

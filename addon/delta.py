@@ -16,9 +16,10 @@ from functools import lru_cache
 from io import StringIO
 from typing import Any
 
+from addon.budget import Budget
 from addon.payload import scalars
 
-MAX_ARRAY_GAP = 1000
+MAX_ARRAY_GAP = 64
 """How far behind an array's end an index may point before the operation counts as wrong."""
 
 MAX_DEPTH = 100
@@ -51,8 +52,9 @@ class DeltaDecoder:
     or verb repeats, and must be asked about each operation first whether it `misses` what it edits.
     """
 
-    def __init__(self, *, whole: bool = True) -> None:
+    def __init__(self, *, whole: bool = True, budget: Budget | None = None) -> None:
         self.whole = whole
+        self._budget = budget or Budget()
         # Untrusted until checked: the wire may set them to anything.
         self.channel: Any = 0 if whole else None
         self.verb: Any = "add" if whole else None
@@ -67,6 +69,7 @@ class DeltaDecoder:
         """Apply the object of one `delta` event to the document of `self.channel`; a line for each wrong operation."""
         value = delta.get("v", _MISSING)
         if self._tail is not None and type(value) is str and len(delta) == 1:
+            self._budget.hold_text(value)
             self._tail.write(value)
             return []
         self._tail = None
@@ -135,6 +138,7 @@ class DeltaDecoder:
     def _operate(self, path: tuple[str, ...], verb: str, value: Any) -> None:
         if verb == "truncate" and type(value) not in (int, float):
             raise DeltaError("the length is not a number")
+        self._budget.hold_value(value)
         if not path:
             self.settle()
             container: Any = self._documents
@@ -158,9 +162,19 @@ class DeltaDecoder:
         old = _get(container, key)
         if growing is not None or isinstance(old, (dict, list)) or type(container) is list:
             # The edit may read, replace or move a string that is still in pieces.
+            self._budget.work(sum(text.tell() for _, _, text in self._growing.values()))
             self.settle()
             old = _get(container, key)
+        self._account(path, verb, container, old)
         _edit(container, key, old, verb, value)
+
+    def _account(self, path: tuple[str, ...], verb: str, container: Any, old: Any) -> None:
+        """What an edit copies or moves, and what it lets go; a message that another replaces is held all the same."""
+        self._budget.work(len(container) if type(container) is list else 0)
+        if isinstance(old, str):
+            self._budget.work(len(old))
+        if verb in ("replace", "remove") and len(path) > 1:
+            self._budget.release(old)
 
     def _locate(self, path: tuple[str, ...]) -> tuple[Any, Any]:
         """The container and key a path names, created where missing; all checks come before the first change."""
@@ -179,6 +193,7 @@ class DeltaDecoder:
         return container, key
 
     def _create(self, container: Any, key: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
+        self._budget.hold_value([path])
         outer: Any = [] if _INDEX.fullmatch(path[0]) else {}
         inner, inner_key = outer, _key(outer, path[0])
         for segment in path[1:]:

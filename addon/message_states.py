@@ -8,6 +8,8 @@ stored in the end does not depend on when anybody looked.
 from dataclasses import dataclass
 from typing import Any
 
+from addon.budget import MAX_MESSAGES
+from addon.errors import StreamError
 from addon.messages import Observation, assets_of, continues, read_message, text_of
 from addon.payload import dumps, mapping, string
 from addon.records import Message, MessageGrowth, Record
@@ -121,12 +123,17 @@ class MessageStates:
         return self._states.get(identity) if isinstance(identity, str) else None
 
     def show(self, message: dict[str, Any], conversation_id: Any) -> MessageState | None:
-        """The state of the message that this object is, begun when it is new; None when it has no id."""
+        """The state of the message that this object is, begun when it is new; None when it has no id.
+
+        `StreamError` when there are more than any answer has.
+        """
         identity = string(message.get("id"))
         if identity is None:
             return None
         state = self._states.get(identity)
         if state is None:
+            if len(self._states) >= MAX_MESSAGES:
+                raise StreamError(f"more than {MAX_MESSAGES} messages")
             state = self._states[identity] = MessageState(identity, message)
         state.message = message
         state.conversation_id = string(conversation_id) or state.conversation_id

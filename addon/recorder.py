@@ -21,6 +21,7 @@ from pathlib import Path
 import orjson
 
 from addon import archive
+from addon.budget import weight
 from addon.captures import Capturing, Surroundings, capture_of
 from addon.ending import broken_off, unreadable
 from addon.errors import ArchiveError, DamagedArchive
@@ -50,6 +51,8 @@ NICENESS = 10
 """When the machine is busy, traffic goes first; the journal holds what comes meanwhile."""
 
 BATCH_RECORDS = 2000
+BATCH_BYTES = 8 * 1024 * 1024
+"""How much collects before it is written: a transaction is worth its price, and memory is bounded."""
 
 THUMBNAIL_SECONDS = 0.1
 """How often it is seen whether thumbnails are made."""
@@ -89,6 +92,7 @@ class Recorder:
         self._writer = writer
         self._sources: dict[Path, _Source] = {}
         self._batch: list[Record] = []
+        self._weighed = self._weight = 0
         self._written_at: dict[int, float] = {}
         self._closed: list[Capturing] = []
         self._left = LeftSegments()
@@ -124,7 +128,7 @@ class Recorder:
             for record in source.reader.read():
                 with self._watching(source, record.stream):
                     self._read(source, record)
-                if len(self._batch) >= BATCH_RECORDS:
+                if self._batch_is_full():
                     self._flush()
             if source.reader.damaged and not source.failed:
                 source.failed = True
@@ -271,6 +275,12 @@ class Recorder:
 
     # -- the database ----------------------------------------------------------------------------------------------
 
+    def _batch_is_full(self) -> bool:
+        new = self._batch[self._weighed :]
+        self._weight += sum(map(weight, new))
+        self._weighed = len(self._batch)
+        return self._weighed >= BATCH_RECORDS or self._weight >= BATCH_BYTES
+
     def _flush(self) -> None:
         """Write the batch, for as long as it takes; the journal holds what comes meanwhile."""
         if not self._batch:
@@ -287,6 +297,7 @@ class Recorder:
                     report({"warning": f"the database cannot be written yet ({error}); trying again"})
                 time.sleep(RETRY_SECONDS)
         self._batch.clear()
+        self._weighed = self._weight = 0
         if refused := self._store.take_failures():
             # What no table took must stay somewhere.
             self.counters["errors"] += refused

@@ -66,7 +66,7 @@ class RecorderProcess:
 
     def wake(self) -> None:
         """Say that the journal has grown; the byte goes down the pipe at most every `WAKE_SECONDS`."""
-        if self._wake_due is None and self._loop is not None:
+        if self._wake_due is None and self._loop is not None and not self._loop.is_closed():
             self._wake_due = self._loop.call_later(WAKE_SECONDS, self._wake)
 
     def let_go(self) -> None:
@@ -82,7 +82,8 @@ class RecorderProcess:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None or self._loop is None:
             return False
-        self._loop.remove_reader(process.stdout.fileno())
+        if not self._loop.is_closed():
+            self._loop.remove_reader(process.stdout.fileno())
         self.let_go()
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:

@@ -12,6 +12,7 @@ import json
 import re
 from typing import Any
 
+from addon.budget import loads_bounded
 from addon.payload import loads, mapping
 from addon.updates import UPDATES
 
@@ -84,7 +85,7 @@ def redact_event(data: bytes) -> bytes:
     if not may_hold_tokens(clean):
         return clean
     try:
-        payload = mapping(loads(clean))
+        payload = mapping(loads_bounded(clean))
     except ValueError:
         return redact(data, tokens=True)
     if payload.get("type") in UPDATES:

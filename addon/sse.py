@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from addon.errors import StreamError
 
-MAX_EVENT_BYTES = 64 * 1024 * 1024
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_LINES = 10_000_000
+"""Lines of one stream; a few kilobytes unfold to a thousand million empty ones."""
 
 _BOM = b"\xef\xbb\xbf"
 _LF, _CR = b"\n\r"
@@ -42,11 +44,13 @@ class EventStreamParser:
         self._type = b""
         self._data = bytearray()
         self._last_event_id = ""
+        self._lines = 0
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes.
 
-        Raises `StreamError` when one event exceeds `MAX_EVENT_BYTES`; then nothing more may be fed.
+        Raises `StreamError` when one event exceeds `MAX_EVENT_BYTES`, or all have too many lines; then nothing more may
+        be fed.
         """
         if self._after_cr and chunk:
             # CR LF is one line end, also when a chunk ends between the two.
@@ -61,6 +65,9 @@ class EventStreamParser:
         self._after_cr = chunk[-1] == _CR
         rest = lines.pop() if chunk[-1] not in (_LF, _CR) else b""
         events: list[Event] = []
+        self._lines += len(lines)
+        if self._lines > MAX_LINES:
+            raise StreamError(f"more than {MAX_LINES} lines")
         for line in lines:
             self._offset += len(line)
             self._line(self._join(line.rstrip(b"\r\n")), events)

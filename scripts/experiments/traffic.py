@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import httpx
@@ -18,11 +18,12 @@ _STRANGER = "https://chatgpt.com/strange/thing?n="
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer: the scene and what its client must get, chunk by chunk."""
+    """One answer: its events, without any that holds a secret, and what of them its client must get, chunk by chunk."""
 
     prompt: str
     scene: scenes.Scene
     coding: str
+    events: list[bytes]
     chunks: list[bytes]
 
     @property
@@ -60,7 +61,8 @@ class Heard:
 class Traffic:
     """`streams` answers of `events` events over each version of HTTP, and as many strangers.
 
-    Their events are `delay` seconds apart, they themselves begin `stagger` seconds after one another.
+    Their events are `delay` seconds apart, they themselves begin `stagger` seconds after one another. `served` may
+    change what the service makes of an answer, `abort_after` says after how many bytes a client leaves.
     """
 
     name: str
@@ -68,6 +70,8 @@ class Traffic:
     events: int = 100
     delay: float = 0.02
     stagger: float = 0.3
+    served: Callable[[Turn, loopback.Answer], loopback.Answer] = lambda turn, answer: answer
+    abort_after: Callable[[Turn], int | None] = lambda turn: None
     turns: dict[str, Turn] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
 
@@ -80,7 +84,8 @@ class Traffic:
         prompt, _ = scenes.asked(request.body)
         turn = self.turn(prompt)
         label = [] if turn.coding == "identity" else [("content-encoding", turn.coding)]
-        return loopback.Answer(headers=[*loopback.EVENT_STREAM, *label], chunks=turn.chunks, delay=self.delay)
+        answer = loopback.Answer(headers=[*loopback.EVENT_STREAM, *label], chunks=turn.chunks, delay=self.delay)
+        return self.served(turn, answer)
 
     def turn(self, prompt: str) -> Turn:
         """The answer to a prompt, always the same."""
@@ -88,7 +93,8 @@ class Traffic:
             coding = CODINGS[len(self.turns) % len(CODINGS)]
             make = (scenes.plain_answer, scenes.reasoning_answer)[len(self.turns) % 2]
             scene = make(prompt, scenes.prose(self.events, prompt), seed=prompt, user_message_id=message_id_of(prompt))
-            self.turns[prompt] = Turn(prompt, scene, coding, loopback.encode_chunks(scene.events, coding))
+            events = [event for event in scene.events if not any(secret.encode() in event for secret in scene.secrets)]
+            self.turns[prompt] = Turn(prompt, scene, coding, events, loopback.encode_chunks(events, coding))
         return self.turns[prompt]
 
     def stranger(self, path: str) -> list[bytes]:
@@ -111,7 +117,9 @@ class Traffic:
     async def _ask(self, client: loopback.Client, turn: Turn, start: float) -> None:
         await asyncio.sleep(start)
         with contextlib.suppress(httpx.TransportError):  # not even a status came
-            received = await client.send_turn(turn.prompt, message_id=turn.message_id)
+            received = await client.send_turn(
+                turn.prompt, message_id=turn.message_id, abort_after=self.abort_after(turn)
+            )
             self.heard.append(Heard(turn.prompt, turn, b"".join(turn.chunks), received))
 
     async def _pass(self, client: loopback.Client, url: str, start: float) -> None:

@@ -1,0 +1,41 @@
+"""A short seed of `scripts/chaos`, and the attacks of `scripts/hostile` that are quick to make."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.experiments import chaos, hostile
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found through /proc")
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_disasters_harm_no_stream_and_lose_no_byte(tmp_path: Path, seed: int) -> None:
+    world = chaos.run(tmp_path, rounds=3, seed=seed)
+    assert world.streams >= 3 * 8
+    assert world.disasters.total() >= 3
+
+
+@pytest.mark.parametrize(
+    ("attack", "state", "error"),
+    [
+        ("bomb-gzip", "error", "an event exceeds 16777216 bytes"),
+        ("bomb-brotli", "error", "an event exceeds 16777216 bytes"),
+        ("bomb-stacked", "error", "an event exceeds 16777216 bytes"),
+        ("deep", "interrupted", "ended without [DONE]"),
+        ("far-index", "interrupted", "ended without [DONE]"),
+        ("truncations", "interrupted", "ended without [DONE]"),
+        ("odd-values", "interrupted", "ended without [DONE]"),
+        ("growing-to-50-mb", "error", "its messages are larger than any answer's"),
+        ("append-and-truncate", "error", "its edits cost more than any answer's"),
+        ("many-messages", "error", "more than 10000 messages"),
+    ],
+)
+def test_an_attack_is_marked_and_costs_neither_memory_nor_the_answer_beside_it(
+    tmp_path: Path, attack: str, state: str, error: str
+) -> None:
+    coding, chunks = hostile.ATTACKS[attack]
+    got = hostile.read(coding, chunks(), tmp_path)
+    assert (got.state, got.error, got.honest) == (state, error, True)
+    assert 0 < got.megabytes < hostile.LIMIT_MEGABYTES
