@@ -4,11 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from addon.archive import media_folder
 from addon.captures import Surroundings
 from addon.exchange import Opening
 from addon.legs import Leg, LegKey, earlier
+from addon.media import MediaFolder
 from addon.records import DocumentRead, Record
 from addon.store import Store, StoreBusy
+from addon.thumbnailer import Thumbnailer
 
 RETRY_SECONDS = 0.1
 TELL_AFTER = 10
@@ -27,11 +30,12 @@ class ArchiveWriter:
         self._path = path
         self._on_wait = on_wait
         self._store: Store | None = None
+        self._media = MediaFolder(media_folder(path))
         self._batch: list[Record] = []
 
     def around(self) -> Surroundings:
         """What captures may ask of the archive; it has then what was added before."""
-        return Surroundings(legs=self._legs, unchanged=self._unchanged)
+        return Surroundings(legs=self._legs, unchanged=self._unchanged, media=self._media)
 
     def close(self) -> None:
         """Write what is left and close the archive."""
@@ -48,28 +52,49 @@ class ArchiveWriter:
     def flush(self) -> None:
         """Write what has been collected."""
         if self._batch:
-            store = self._store = self._store or self._patiently(lambda: Store.open(self._path, bulk=True))
+            store = self.open()
             self._patiently(lambda: store.write(self._batch))
             self._batch = []
 
+    def open(self) -> Store:
+        """The archive, made where it is missing."""
+        self._store = self._store or self._patiently(lambda: Store.open(self._path, bulk=True))
+        return self._store
+
     def has_read(self, document: DocumentRead) -> bool:
         """Whether all of a document is in the archive already."""
-        if self._store is None and self._path.exists():
-            self._store = self._patiently(lambda: Store.open(self._path, bulk=True))
-        return self._store is not None and self._store.has_read(document)
+        # One that stands twice in a file is read twice: a batch for each would cost more.
+        store = self._store if self._store or not self._path.exists() else self.open()
+        return store is not None and store.has_read(document)
+
+    def thumbnails(self, seconds: float) -> None:
+        """Have thumbnails made of the images that want one; those of which the time is over are the recorder's."""
+        if self._store is None:
+            return
+        thumbnailer = Thumbnailer(self._media.folder, self._store.images_without_thumbnail)
+        for made in thumbnailer.last(seconds):
+            self.add(made)
+            self.flush()  # what is due next is asked of the archive
 
     def refused(self) -> str | None:
-        """What SQLite refused since this was last asked, in one line."""
+        """What neither SQLite nor the disk took since this was last asked, in one line."""
         count = self._store.take_failures() if self._store else 0
+        if self._media.take_missed():
+            return "files could not be stored: is the disk full?"
         return f"{count} records were refused by SQLite ({self._store.refusal})" if self._store and count else None
 
-    def _legs(self, key: LegKey, value: str, opening: Opening) -> list[Leg]:
+    def _existing(self) -> Store | None:
+        """The archive with all that was added, None when there is none yet."""
         self.flush()
-        return earlier(self._store.legs(key, value, opening), key, opening) if self._store else []
+        return self.open() if self._store is not None or self._path.exists() else None
+
+    def _legs(self, key: LegKey, value: str, opening: Opening) -> list[Leg]:
+        store = self._existing()
+        return earlier(store.legs(key, value, opening), key, opening) if store else []
 
     def _unchanged(self, opening: Opening, digest: str) -> str | None:
-        self.flush()
-        return self._store.unchanged(opening, digest) if self._store else None
+        store = self._existing()
+        return store.unchanged(opening, digest) if store else None
 
     def _patiently[T](self, attempt: Callable[[], T]) -> T:
         attempts = 0

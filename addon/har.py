@@ -67,6 +67,7 @@ def exchange_of(entry: Any, stream_id: str, otherwise_at: int) -> Exchange | Non
         status_code=status or None,
         content_type=content_type or None,
         timed=timed,
+        location=(string(response.get("redirectURL")) or "")[:2000] if 300 <= status < 400 else "",
     )
     cut = bool(string(response.get("_error"))) or status == 0
     sent = string(mapping(request.get("postData")).get("text")) or ""

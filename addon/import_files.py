@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -137,7 +138,7 @@ def _members(path: Path, name: str, modified_at: int) -> Iterator[ImportFile | U
                 digest=digest,
                 place=member.filename,
                 size=member.file_size,
-                modified_at=modified_at,
+                modified_at=_dated(member) or modified_at,
                 open=lambda member=member: _opened(archive, member, budget),  # type: ignore[misc]
             )
 
@@ -187,6 +188,15 @@ def _opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: _Budget) 
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError) as error:
         raise ImportFailure(f"cannot be read from the zip file: {_line(error)}") from None
     return _Unpacking(file, member.compress_size, budget)  # type: ignore[arg-type,return-value]
+
+
+def _dated(member: zipfile.ZipInfo) -> int | None:
+    """When a file in a zip was made, as far as the zip says: it knows no time zone, and nothing before 1980."""
+    try:
+        moment = datetime(*member.date_time, tzinfo=UTC)
+    except ValueError:
+        return None
+    return round(moment.timestamp() * 1e6) if moment.year > 1980 else None
 
 
 def _digest(path: Path) -> str:

@@ -16,14 +16,16 @@ from addon.content_times import newest_in
 from addon.documents import message_count
 from addon.errors import ArchiveError, ImportFailure
 from addon.exchange import Closing, Opening
+from addon.export_media import asset_of, media_opening
 from addon.export_reading import ExportReading
 from addon.import_files import ImportFile
 from addon.import_kinds import HEAD_BYTES, json_kind, kind_of, shape_of
 from addon.json_text import Damaged, JsonBroken, JsonCut, JsonText
 from addon.payload import dumps
-from addon.records import Message, Record
+from addon.records import Message, Record, Stream
 
 _CHUNK_BYTES = 256 * 1024
+_ENDED = Closing("end")
 
 
 class Witness(Protocol):
@@ -31,6 +33,9 @@ class Witness(Protocol):
 
     def conversation(self, document: dict[str, Any]) -> None:
         """A conversation of an export."""
+
+    def file(self, asset_id: str) -> None:
+        """A file beside the conversations of an export, which has bytes."""
 
     def exchange(self, kind: str, streamed: bool, request: bytes, body: bytes) -> None:
         """An exchange, its body decoded; `kind` as in `streams.kind`."""
@@ -73,9 +78,12 @@ class Importer:
         """Import one file; `done` is filled on the way, so that it holds true also when this is interrupted."""
         self._done = done
         try:
+            identity = None if file.named else asset_of(file.place or file.name)
             with file.open() as content:
-                done.kind = kind_of(content.read(HEAD_BYTES))
-            if done.kind == "json":
+                done.kind = "media" if identity else kind_of(content.read(HEAD_BYTES))
+            if identity is not None:
+                self._media(file, identity)
+            elif done.kind == "json":
                 self._json(file)
             elif done.kind == "events":
                 self._events(file)
@@ -168,6 +176,19 @@ class Importer:
             case _:
                 self._done.passed_by += 1
 
+    def _media(self, file: ImportFile, identity: str) -> None:
+        """A file beside the conversations of an export."""
+        opening = media_opening(file, identity)
+        with file.open() as content:
+            chunks = iter(lambda: content.read(_CHUNK_BYTES), b"")
+            records = self._exchange(
+                opening, b"", ((opening.started_at, chunk) for chunk in chunks), opening.started_at
+            )
+        self._witness.file(identity)
+        for record in records:
+            if isinstance(record, Stream) and record.error:
+                self._done.failures.append(record.error)
+
     # -- one thing -------------------------------------------------------------------------------------------------
 
     def _conversation(self, export: ExportReading, number: int, document: dict[str, Any], text: str) -> None:
@@ -195,33 +216,43 @@ class Importer:
             identity = asset_ids.id_at(address) if address else ""
             opening = replace(opening, name="file", parameters={"file_id": identity})
         self._done.kind = "document"
-        self._exchange(opening, b"", _chunks(body, opening.started_at), opening.started_at, Closing("end"))
+        self._exchange(opening, b"", _chunks(body, opening.started_at), opening.started_at)
 
     def _stream(self, body: bytes, file: ImportFile) -> None:
         self._done.kind = "events"
         opening = _opening(f"sse:{file.identity}", "sse-file", "turn", newest_in(body) or file.modified_at)
-        self._exchange(opening, b"", _chunks(body, opening.started_at), opening.started_at, Closing("end"))
+        self._exchange(opening, b"", _chunks(body, opening.started_at), opening.started_at)
 
     def _exchange(
-        self, opening: Opening, request: bytes, chunks: Iterable[tuple[int, bytes]], ended_at: int, closing: Closing
-    ) -> None:
-        """The same path that live traffic takes."""
-        body = []
+        self,
+        opening: Opening,
+        request: bytes,
+        chunks: Iterable[tuple[int, bytes]],
+        ended_at: int,
+        closing: Closing = _ENDED,
+    ) -> list[Record]:
+        """The same path that live traffic takes; what it came to."""
+        body: list[bytes] = []
+        is_file = opening.kind == "asset"
+        if is_file:
+            self._writer.open()  # no file is put beside what turns out to be no archive
         try:
             capture = capture_of(opening, request, self._around)
             records = capture.begin()
             for at, chunk in chunks:
                 records += capture.feed(chunk, at)
-                body.append(chunk)
+                body += () if is_file else (chunk,)
             records += capture.close(closing, ended_at)
-        except ArchiveError:
-            raise  # met while earlier exchanges were looked up
+        except (ArchiveError, ImportFailure, OSError):
+            raise
         except Exception as error:  # a bug of ours, met by one exchange, ends there
             self._done.failures.append(f"{opening.method} {opening.path}: a bug in the import ({type(error).__name__})")
-            return
+            return []
         self._done.exchanges += 1
         self._add(records)
-        self._witness.exchange(opening.kind, opening.streamed, request, b"".join(body))
+        if not is_file:
+            self._witness.exchange(opening.kind, opening.streamed, request, b"".join(body))
+        return records
 
     def _add(self, records: list[Record]) -> None:
         self._done.messages += len({record.id for record in records if isinstance(record, Message)})

@@ -19,6 +19,7 @@ CREATE TABLE conversations (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE messages (
     conversation_id TEXT, id TEXT, content_type TEXT, fingerprint INTEGER, PRIMARY KEY (conversation_id, id)
 ) WITHOUT ROWID;
+CREATE TABLE media (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE files (
     message_id TEXT, id TEXT, kind TEXT, PRIMARY KEY (message_id, id, kind)
 ) WITHOUT ROWID;
@@ -46,6 +47,10 @@ _STORED_FILES = """
                JOIN archive.messages message ON message.n = stored.message_n
                WHERE stored.asset_id = held.id AND message.id = held.message_id)) AS stored
     FROM files held GROUP BY held.kind ORDER BY held.kind DESC"""
+_STORED_MEDIA = """
+    SELECT 'media files' AS kind, count(*) AS held,
+           sum(EXISTS (SELECT 1 FROM archive.asset_files stored WHERE stored.asset_id = held.id)) AS stored
+    FROM media held"""
 
 _BATCH = 5000
 _SCHEME = re.compile(r"[a-z-]+://")
@@ -83,6 +88,10 @@ class Fidelity:
             self._files += ((key, file, kind) for file, kind in _mentioned(message))
         self._settle()
 
+    def file(self, asset_id: str) -> None:
+        """A file that an export holds beside its conversations."""
+        self._notes.execute("INSERT OR IGNORE INTO media VALUES (?)", [asset_id])
+
     def exchange(self, kind: str, streamed: bool, request: bytes, body: bytes) -> None:
         """An exchange: the messages that were sent, and those that the answer or the document shows."""
         sent = _json(request)
@@ -105,7 +114,9 @@ class Fidelity:
         self._notes.execute("ATTACH ? AS archive", [f"{archive.absolute().as_uri()}?mode=ro"])
         try:
             rows = [
-                row for query in (_STORED_CONVERSATIONS, _STORED, _STORED_FILES) for row in self._notes.execute(query)
+                row
+                for query in (_STORED_CONVERSATIONS, _STORED, _STORED_FILES, _STORED_MEDIA)
+                for row in self._notes.execute(query)
             ]
         finally:
             self._notes.execute("DETACH archive")

@@ -29,6 +29,12 @@ class ImportReport:
         self._as_json = as_json
         self._files: list[Imported] = []
         self._others = 0
+        self._media = 0
+
+    @property
+    def has_media(self) -> bool:
+        """Whether there were files beside the conversations of an export, or images in a HAR."""
+        return self._media > 0 or any(file.kind == "har" for file in self._files)
 
     @property
     def failed(self) -> bool:
@@ -48,6 +54,9 @@ class ImportReport:
             done.failures.append("interrupted; what is counted above is stored")
             self._add(done, time.monotonic() - began)
             raise
+        if done.kind == "media" and not done.failures:
+            self._media += 1  # there may be thousands
+            return
         if not (done.failures or done.exchanges or done.conversations or done.kind == "har"):
             if not named:
                 self._others += 1
@@ -57,11 +66,13 @@ class ImportReport:
 
     def print(self) -> None:
         """The end of the report."""
-        if not self._files and self._others:
+        if not self._files and not self._media and self._others:
             self._nothing()
         if self._as_json:
             click.echo(json.dumps(self._json(), ensure_ascii=False))
             return
+        if self._media:
+            click.echo(f"{_number(self._media, 'media file')} beside them")
         if self._others:
             click.echo(f"{_number(self._others, 'other file')} passed by")
         if self.counts:
@@ -96,6 +107,7 @@ class ImportReport:
         return {
             "complete": not self.failed,
             "files": [asdict(file) for file in self._files],
+            "media_files": self._media,
             "other_files": self._others,
             "fidelity": [asdict(count) for count in self.counts],
         }

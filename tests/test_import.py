@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import io
 import json
 import os
 import signal
@@ -210,6 +211,63 @@ def test_a_har_gives_what_a_live_capture_would(tmp_path: Path) -> None:
     assert rows(tmp_path / "a.db", "SELECT tool_prompt FROM image_gallery") == [("A lighthouse",)]
     states = rows(tmp_path / "a.db", "SELECT state, error FROM streams ORDER BY id")
     assert states == [("complete", None), ("complete", None), ("interrupted", "the file holds no body")]
+
+
+def picture(colour: str) -> bytes:
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.new("RGB", (1024, 1536), colour).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_media_of_an_export_become_files_of_their_assets(tmp_path: Path) -> None:
+    (talk,) = conversations(Size(1, 6, 0, 2))
+    pointers = [
+        part["asset_pointer"]
+        for node in talk["mapping"].values()
+        if node["message"]
+        for part in node["message"]["content"]["parts"]
+        if isinstance(part, dict)
+    ]
+    first, second = (pointer.removeprefix("sediment://") for pointer in pointers)
+    members: dict[str, Any] = {
+        f"dalle-generations/{first}-0b1c.webp": picture("red"),
+        "conversations.json": json.dumps([talk]),
+        f"{second}-sanitized.png": picture("blue"),
+        "file-AbcdefghijklmnopqrstuV-notes.html": "<html>notes</html>",
+        "file-AbcdefghijklmnopqrstuW-recording.har": har(sent("a", None)),
+        "file-short.png": picture("green"),
+        "user.json": "{}",
+    }
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    database = tmp_path / "a.db"
+    found = report(database, tmp_path / "export.zip")
+    assert (found["exit"], found["media_files"], found["other_files"]) == (0, 4, 2)
+    assert {"kind": "media files", "held": 4, "stored": 4} in found["fidelity"]
+    stored = dict(rows(database, "SELECT asset_id, asset_path FROM image_gallery"))
+    for identity, colour in ((first, "red"), (second, "blue")):
+        assert (tmp_path / "a.db-media" / stored[identity]).read_bytes() == picture(colour)
+    assert rows(database, "SELECT count(*), count(thumbnail_path) FROM files") == [(4, 2)]
+    assert rows(database, "SELECT count(*) FROM streams WHERE source = 'har'") == [(0,)]
+    before = dump(database)
+    assert report(database, tmp_path / "export.zip")["exit"] == 0
+    assert dump(database) == before
+
+
+def test_the_image_in_a_har_is_stored(tmp_path: Path) -> None:
+    identity = "file_" + "0" * 32
+    content = {"mimeType": "image/png", "text": base64.b64encode(picture("red")).decode(), "encoding": "base64"}
+    url = f"https://chatgpt.com/backend-api/estuary/content?id={identity}&ts=1&sig={CANARY}"
+    loaded = {"request": {"method": "GET", "url": url}, "response": {"status": 200, "content": content}}
+    (tmp_path / "a.har").write_text(har(loaded))
+    assert report(tmp_path / "a.db", tmp_path / "a.har")["exit"] == 0
+    ((path, mime_type),) = rows(tmp_path / "a.db", f"SELECT path, mime_type FROM assets WHERE id = '{identity}'")
+    assert mime_type == "image/png"
+    assert (tmp_path / "a.db-media" / path).read_bytes() == picture("red")
+    assert CANARY.encode() not in (tmp_path / "a.db").read_bytes()
 
 
 def test_an_event_stream_is_told_by_its_content(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from addon.import_files import ImportFile, Unreadable
     from addon.importers import Imported, Importer
 
+_THUMBNAIL_SECONDS = 600.0
+"""How long thumbnails are made at the end; those that are missing then are made when a capture starts."""
+
 
 @click.command("import", short_help="Import HAR files, official exports, event streams, saved flows.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE|FOLDER...")
@@ -61,6 +64,8 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
                         done.failures.append(file.reason)
                     else:
                         _read(file, importer, database, done)
+            if report.has_media:
+                writer.thumbnails(_THUMBNAIL_SECONDS)
     except ArchiveError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
