@@ -23,7 +23,9 @@ from addon.archive import inflight_folder, prepare
 from addon.endpoints import INTERCEPTED, Endpoint, classify, whole
 from addon.errors import ArchiveError
 from addon.journal import Journal, Losses, now
+from addon.log_lines import counted, describe, open_addresses, printable, statistics
 from addon.recorder_process import RecorderProcess, missing_packages
+from addon.settings import SETTINGS
 from addon.socket_tap import BURST_SECONDS, SocketTap
 from addon.tap import Tap
 
@@ -33,11 +35,6 @@ DRAIN_SECONDS = 30.0
 _RECORD_BYTES = 256 * 1024
 _LONGEST_LOCATION = 8192
 _RETRY_SECONDS = 0.5
-_CHOICES = {
-    "chatgpt_raw": ("keep", "drop"),
-    "chatgpt_temporary_chats": ("keep", "skip"),
-    "chatgpt_journal_sync": ("no", "yes"),
-}
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +50,7 @@ class ChatGPTCapture:
         self._taps: dict[str, Tap] = {}
         self._sockets: dict[str, SocketTap] = {}
         self._counters: dict[str, int] = {}
+        self._intercept = ""
         self._leaving = False
         self._exiting = False
         self._retry_due = False
@@ -60,41 +58,21 @@ class ChatGPTCapture:
     # -- options and life ------------------------------------------------------------------------------------------
 
     def load(self, loader: Loader) -> None:
-        """Declare the options. All are `str`: a typed option given a bad value would disable the addon silently."""
-        loader.add_option(
-            "chatgpt_db", str, "chatgpt.db", "The SQLite database that ChatGPT conversations are captured into."
-        )
-        loader.add_option(
-            "chatgpt_raw",
-            str,
-            "keep",
-            "Whether the raw body of each captured exchange is kept, redacted: keep or drop.",
-        )
-        loader.add_option(
-            "chatgpt_temporary_chats",
-            str,
-            "keep",
-            "Whether chats that the page calls temporary are captured: keep or skip.",
-        )
-
-        loader.add_option(
-            "chatgpt_journal_sync",
-            str,
-            "no",
-            "Whether what is received is flushed to the disk too, without keeping traffic waiting: no or yes.",
-        )
+        """Declare the options."""
+        for setting in SETTINGS:
+            loader.add_option(setting.name, str, setting.default, setting.description)
 
     def configure(self, updated: set[str]) -> None:
         """Check the options; a wrong one stops mitmdump with one line."""
-        for name, choices in _CHOICES.items():
-            value = getattr(ctx.options, name)
-            if name in updated and value not in choices:
-                self._refuse(f"{name}={value!r} is not possible: choose {' or '.join(choices)}")
-        if "chatgpt_db" in updated:
-            if not ctx.options.chatgpt_db:
-                self._refuse("chatgpt_db is empty: name a file")
-            if self._journal is not None and _path(ctx.options.chatgpt_db) != self._database:
+        for setting in SETTINGS:
+            refusal = setting.refusal(getattr(ctx.options, setting.name)) if setting.name in updated else None
+            if refusal is not None:
+                self._refuse(refusal)
+        if self._journal is not None and updated & {"chatgpt_db", "chatgpt_intercept"}:
+            if _path(ctx.options.chatgpt_db) != self._database:
                 self._refuse("chatgpt_db cannot change while capturing: restart with the other file")
+            if ctx.options.chatgpt_intercept != self._intercept:
+                self._refuse("chatgpt_intercept cannot change while capturing: restart with the other choice")
 
     def running(self) -> None:
         """Open the archive's files and start the recorder."""
@@ -114,9 +92,12 @@ class ChatGPTCapture:
         durable = ["sync"] if ctx.options.chatgpt_journal_sync == "yes" else []
         self._recorder = RecorderProcess([str(self._database), writer, *durable], self._report)
         self._recorder.start()
-        if not ctx.options.allow_hosts and not ctx.options.ignore_hosts:
-            # Everything else passes through with its own certificate, undecrypted.
+        self._intercept = ctx.options.chatgpt_intercept
+        if self._intercept == "chatgpt-only" and not ctx.options.allow_hosts:
+            # Everything else passes through with its own certificate, undecrypted. `ignore_hosts` still counts.
             ctx.options.update(allow_hosts=list(INTERCEPTED))  # type: ignore[no-untyped-call]
+        if open_to := open_addresses(_listening(), ctx.options.proxyauth):
+            logger.warning("ChatGPT Capture: %s", open_to)
 
     def done(self) -> None:
         """At the end of mitmproxy: see that all is stored. When only the script goes, open streams finish first."""
@@ -149,22 +130,8 @@ class ChatGPTCapture:
     @command.command("chatgpt.stats")  # type: ignore[untyped-decorator]
     def stats(self) -> str:
         """What has been captured since the start, in one line."""
-        count = self._counters.get
         losses = self._journal.losses if self._journal else Losses()
-        parts = [
-            f"{_counted(count('streams', 0), 'exchange')} and {_counted(count('messages', 0), 'message')}"
-            f" captured into {self._database.name}",
-            f"{len(self._taps)} in progress",
-            _counted(count("events_unrecognised", 0), "unrecognised event"),
-            _counted(count("errors", 0) + self.failures, "error"),
-        ]
-        if count("files", 0):
-            parts.insert(1, f"{_counted(count('files', 0), 'file')} stored")
-        if losses.uncaptured:
-            parts.append(f"{_counted(losses.uncaptured, 'EXCHANGE')} NOT CAPTURED".upper())
-        if losses.lost_chunks:
-            parts.append(f"{_counted(losses.lost_chunks, 'CHUNK')} LOST ({losses.lost_bytes} BYTES)".upper())
-        return ", ".join(parts)
+        return statistics(self._database.name, self._counters, losses, len(self._taps), self.failures)
 
     # -- traffic ---------------------------------------------------------------------------------------------------
 
@@ -356,7 +323,7 @@ class ChatGPTCapture:
         lost = self._journal.losses.lost_chunks
         logger.warning(
             "ChatGPT Capture: the journal can be written again; %s lost",
-            _counted(lost, "chunk") if lost else "nothing is",
+            counted(lost, "chunk") if lost else "nothing is",
         )
 
     # -- what people read ------------------------------------------------------------------------------------------
@@ -367,10 +334,10 @@ class ChatGPTCapture:
             logger.log(ALERT, "ChatGPT Capture: capturing chatgpt.com into %s", self._database)
         self._counters = report.get("counters", self._counters)
         if "answer" in report:
-            logger.log(ALERT, "ChatGPT Capture: %s", _describe(report["answer"]))
+            logger.log(ALERT, "ChatGPT Capture: %s", describe(report["answer"]))
         for level, key in ((logging.WARNING, "warning"), (logging.ERROR, "error"), (logging.ERROR, "fatal")):
             if key in report:
-                logger.log(level, "ChatGPT Capture: %s", report[key])
+                logger.log(level, "ChatGPT Capture: %s", "\n".join(map(printable, str(report[key]).splitlines())))
 
     def _refuse(self, reason: str) -> None:
         """At the start a logged error ends mitmdump with that line; an exception would print a traceback with it."""
@@ -396,22 +363,6 @@ def _log_without_mitmproxy(verbosity: str) -> None:
 def _json(value: dict[str, Any]) -> bytes:
     # A header may hold bytes that are no text; mitmproxy makes surrogates of them.
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _describe(answer: dict[str, Any]) -> str:
-    """One finished exchange in one line, free of control characters."""
-    title = f"“{answer['title']}”" if answer["title"] else "an answer" if answer["characters"] else "an exchange"
-    parts = [title, answer["model"], f"{answer['seconds']:.1f} s", f"{answer['characters']} characters"]
-    if answer["state"] != "complete":
-        parts.append(f"{answer['state']}: {answer['error']}" if answer["error"] else answer["state"])
-    if answer["unrecognised"]:
-        parts.append(_counted(answer["unrecognised"], "unrecognised event"))
-    line = " · ".join(part for part in parts if part)
-    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _host(flow: http.HTTPFlow) -> str:
@@ -442,6 +393,13 @@ def _length(response: http.Response) -> int | None:
 
 def _path(option: str) -> Path:
     return Path(option).expanduser().absolute()
+
+
+def _listening() -> list[tuple[str, str]]:
+    """The modes and addresses at which mitmproxy takes connections."""
+    proxyserver = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
+    servers = proxyserver.servers if proxyserver else ()
+    return [(server.mode.type_name, str(address[0])) for server in servers for address in server.listen_addrs]
 
 
 def _microseconds(seconds: float | None) -> int:

@@ -44,24 +44,18 @@ class RecorderProcess:
         self._wake_due: asyncio.TimerHandle | None = None
         self._received = b""
         self._stopping = False
+        self._unusable = False
 
     def start(self) -> None:
         """Start the process on the running event loop."""
         self._loop = asyncio.get_running_loop()
-        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        os.set_blocking(self._process.stdin.fileno(), False)
-        os.set_blocking(self._process.stdout.fileno(), False)
-        self._loop.add_reader(self._process.stdout.fileno(), self._readable)
+        try:
+            process = self._process = self._spawned()
+        except OSError as error:
+            self._try_again(f"the recorder could not be started ({error.strerror})")
+            return
+        assert process.stdout is not None
+        self._loop.add_reader(process.stdout.fileno(), self._readable)
         self._wake()
 
     def wake(self) -> None:
@@ -77,24 +71,52 @@ class RecorderProcess:
                 self._process.stdin.close()
 
     def stop(self, seconds: float) -> bool:
-        """Close the pipe and wait for the recorder to store everything; whether it did so in time."""
+        """Close the pipe and wait for the recorder to store everything; whether it did so in time.
+
+        One that has died is started once more: what it left in the journal must not wait for the next start.
+        """
         self._stopping = True
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None or self._loop is None:
+        process, deadline = self._process, time.monotonic() + seconds
+        if process is not None and process.stdout is not None and self._loop is not None:
+            if not self._loop.is_closed():
+                self._loop.remove_reader(process.stdout.fileno())
+            if self._has_drained(process, deadline):
+                return True
+        if self._unusable or time.monotonic() > deadline:
             return False
-        if not self._loop.is_closed():
-            self._loop.remove_reader(process.stdout.fileno())
+        self._received = b""
+        with contextlib.suppress(OSError):
+            process = self._process = self._spawned()
+            return self._has_drained(process, deadline)
+        return False
+
+    def _spawned(self) -> "subprocess.Popen[bytes]":
+        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
+        process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+        return process
+
+    def _has_drained(self, process: "subprocess.Popen[bytes]", deadline: float) -> bool:
+        """Close the pipe of a recorder and wait until it has ended; whether it has stored everything."""
         self.let_go()
-        deadline = time.monotonic() + seconds
+        assert process.stdout is not None
         while (left := deadline - time.monotonic()) > 0:
             select.select([process.stdout], [], [], left)
             if not self._drain(process):
                 break
         try:
-            process.wait(max(0.1, deadline - time.monotonic()))
+            return process.wait(max(0.1, deadline - time.monotonic())) == 0
         except subprocess.TimeoutExpired:
             return False
-        return process.returncode == 0
 
     def _wake(self) -> None:
         self._wake_due = None
@@ -114,9 +136,13 @@ class RecorderProcess:
         self._process = None
         self._loop.call_later(1.0, process.poll)
         if not self._stopping:
-            delay = _BACKOFF_SECONDS[min(self.restarts, len(_BACKOFF_SECONDS) - 1)]
-            self.restarts += 1
-            self._on_report({"warning": f"the recorder ended; starting it again in {delay} s (nothing is lost)"})
+            self._try_again("the recorder ended")
+
+    def _try_again(self, reason: str) -> None:
+        delay = _BACKOFF_SECONDS[min(self.restarts, len(_BACKOFF_SECONDS) - 1)]
+        self.restarts += 1
+        self._on_report({"warning": f"{reason}; starting it again in {delay} s (nothing is lost)"})
+        if self._loop is not None:
             self._loop.call_later(delay, self._restart)
 
     def _restart(self) -> None:
@@ -136,7 +162,9 @@ class RecorderProcess:
                 report = json.loads(line)
             except ValueError:
                 report = {"error": line.decode("utf-8", "replace")}
+            if not isinstance(report, dict):
+                report = {"error": line.decode("utf-8", "replace")}
             if "fatal" in report:
-                self._stopping = True
+                self._stopping = self._unusable = True
             self._on_report(report)
         return bool(data)

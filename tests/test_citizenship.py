@@ -27,6 +27,7 @@ def start(folder: Path, *options: str, cwd: Path | None = None) -> subprocess.Co
         (["chatgpt_raw=maybe"], "chatgpt_raw='maybe' is not possible: choose keep or drop"),
         (["chatgpt_temporary_chats=no"], "chatgpt_temporary_chats='no' is not possible: choose keep or skip"),
         (["chatgpt_journal_sync=1"], "chatgpt_journal_sync='1' is not possible: choose no or yes"),
+        (["chatgpt_intercept=none"], "chatgpt_intercept='none' is not possible: choose chatgpt-only or all"),
         (["chatgpt_db="], "chatgpt_db is empty: name a file"),
         (["chatgpt_db=/nowhere/at/all.db"], "/nowhere/at/all.db: the folder /nowhere/at does not exist"),
         (["chatgpt_db={folder}"], "{folder}: cannot be written: is a directory"),
@@ -76,7 +77,7 @@ def test_a_folder_called_addon_where_mitmdump_is_started_is_not_taken_for_ours(t
 def test_every_option_is_documented(tmp_path: Path) -> None:
     command = [str(MITMDUMP), "-s", str(ADDON), "--options", "--set", f"confdir={tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=tmp_path)
-    for name in ("chatgpt_db", "chatgpt_raw", "chatgpt_temporary_chats", "chatgpt_journal_sync"):
+    for name in ("chatgpt_db", "chatgpt_raw", "chatgpt_temporary_chats", "chatgpt_journal_sync", "chatgpt_intercept"):
         assert f"\n{name}: " in done.stdout
     assert not list(tmp_path.glob("*.db*"))  # asking for help makes no archive
 
@@ -192,6 +193,39 @@ def test_other_hosts_pass_with_their_own_certificate(tmp_path: Path) -> None:
             assert loopback.fetch(running.proxy.port, theirs, f"https://{host}/backend-api/conversation").status == 200
         assert loopback.fetch(running.proxy.port, ours, "https://chatgpt.com/").status == 200
         assert running.rows("SELECT DISTINCT host FROM streams") in ([], [{"host": "chatgpt.com"}])
+
+
+def test_the_persons_own_hosts_are_respected(tmp_path: Path) -> None:
+    answer = loopback.answer([b"hello"], headers=[("content-type", "text/plain")])
+    cases: list[tuple[dict[str, object], set[str]]] = [
+        ({"chatgpt_intercept": "all"}, {"example.com", "chatgpt.com", "challenges.cloudflare.com"}),
+        ({"ignore_hosts": r"^example\.com:"}, {"chatgpt.com"}),
+        ({"ignore_hosts": r"^chatgpt\.com:"}, set()),
+        ({"allow_hosts": r"^example\.com:"}, {"example.com"}),
+        ({"chatgpt_intercept": "all", "ignore_hosts": r"^chatgpt\.com:"}, {"example.com", "challenges.cloudflare.com"}),
+    ]
+    for number, (options, decrypted) in enumerate(cases):
+        folder = tmp_path / str(number)
+        with capture(folder, respond=lambda request: answer, options=options) as running:
+            for host in ("example.com", "chatgpt.com", "challenges.cloudflare.com"):
+                ca = running.proxy.ca_path if host in decrypted else running.service.ca_path
+                assert loopback.fetch(running.proxy.port, ca, f"https://{host}/").status == 200, (options, host)
+
+
+def test_auth_and_challenge_hosts_are_never_decrypted(tmp_path: Path) -> None:
+    answer = loopback.answer([b"hello"], headers=[("content-type", "text/plain")])
+    with capture(tmp_path, respond=lambda request: answer) as running:
+        for host in ("auth.openai.com", "auth0.openai.com", "challenges.cloudflare.com", "accounts.google.com"):
+            assert loopback.fetch(running.proxy.port, running.service.ca_path, f"https://{host}/").status == 200
+
+
+def test_a_proxy_that_others_can_reach_says_so(tmp_path: Path) -> None:
+    (tmp_path / "quit.py").write_text("from mitmproxy import ctx\ndef running():\n    ctx.master.shutdown()\n")
+    for options, warned in (([], True), (["--set", "proxyauth=me:secret"], False), (["--listen-host", "::1"], False)):
+        command = [str(MITMDUMP), "-s", str(ADDON), "-s", str(tmp_path / "quit.py"), "--listen-port", "0", *options]
+        command += ["--set", f"confdir={tmp_path}", "--set", f"chatgpt_db={tmp_path}/chatgpt.db"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path)
+        assert ("without proxyauth" in done.stdout) == warned, done.stdout
 
 
 def test_a_spoofed_host_header_stores_nothing(tmp_path: Path) -> None:

@@ -109,6 +109,18 @@ def test_a_killed_recorder_is_started_again_and_stores_everything_once(tmp_path:
         assert "starting it again" in running.log
 
 
+def test_a_recorder_that_is_dead_when_mitmdump_stops_is_started_once_more(tmp_path: Path) -> None:
+    scene = scenes.plain_answer("hello", "Good day.", seed="hello")
+    with capture(tmp_path) as running:
+        running.answers["hello"] = loopback.answer(scene.events)
+        os.kill(recorder_of(running.proxy.process.pid), signal.SIGSTOP)
+        assert running.ask("hello").body == scene.body
+        os.kill(recorder_of(running.proxy.process.pid), signal.SIGKILL)
+        assert running.proxy.stop() == 0
+        assert running.rows("SELECT state FROM streams") == [{"state": "complete"}]
+        assert not list(inflight_folder(running.database).iterdir())
+
+
 def test_what_both_left_behind_is_adopted_at_the_next_start(tmp_path: Path, slow: scenes.Scene) -> None:
     with capture(tmp_path) as running:
         running.answers["slow"] = loopback.answer(slow.events, delay=0.02)

@@ -1,0 +1,76 @@
+"""What people read in mitmproxy's log: one line each, free of control characters.
+
+Of what was said, a line holds the title that the service gave the conversation and nothing else.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from addon.journal import Losses
+
+_PRIVATE_MODES = frozenset({"wireguard", "local"})
+"""Modes that take connections only from who has a key, or from this machine."""
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 event`, `2 events`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def describe(answer: dict[str, Any]) -> str:
+    """One finished exchange in one line, free of control characters."""
+    title = f"“{answer['title']}”" if answer["title"] else "an answer" if answer["characters"] else "an exchange"
+    parts = [title, answer["model"], f"{answer['seconds']:.1f} s", f"{answer['characters']} characters"]
+    if answer["state"] != "complete":
+        parts.append(f"{answer['state']}: {answer['error']}" if answer["error"] else answer["state"])
+    if answer["unrecognised"]:
+        parts.append(counted(answer["unrecognised"], "unrecognised event"))
+    return printable(" · ".join(part for part in parts if part))
+
+
+def printable(text: str) -> str:
+    """`text` with everything that a terminal might obey as a question mark."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def statistics(database: str, counters: Mapping[str, int], losses: Losses, open_taps: int, failures: int) -> str:
+    """What has been captured since the start."""
+    count = counters.get
+    parts = [
+        f"{counted(count('streams', 0), 'exchange')} and {counted(count('messages', 0), 'message')}"
+        f" captured into {database}",
+        f"{open_taps} in progress",
+        counted(count("events_unrecognised", 0), "unrecognised event"),
+        counted(count("errors", 0) + failures, "error"),
+    ]
+    if count("files", 0):
+        parts.insert(1, f"{counted(count('files', 0), 'file')} stored")
+    if losses.uncaptured:
+        parts.append(f"{counted(losses.uncaptured, 'EXCHANGE')} NOT CAPTURED".upper())
+    if losses.lost_chunks:
+        parts.append(f"{counted(losses.lost_chunks, 'CHUNK')} LOST ({losses.lost_bytes} BYTES)".upper())
+    return ", ".join(parts)
+
+
+def open_addresses(listening: Iterable[tuple[str, str]], proxyauth: str | None) -> str | None:
+    """A warning where anybody on the network may use the proxy, and read and write as the person does; else None.
+
+    `listening` are pairs of mitmproxy's mode and an address.
+    """
+    if proxyauth:
+        return None
+    reachable = sorted({host for mode, host in listening if mode not in _PRIVATE_MODES and not _is_loopback(host)})
+    if not reachable:
+        return None
+    return (
+        f"listening on {', '.join(reachable)} without proxyauth: anybody who reaches this machine can use the proxy;"
+        " --listen-host 127.0.0.1 keeps it to this machine"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"

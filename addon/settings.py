@@ -1,0 +1,49 @@
+"""The options of the addon, as data: their names, defaults, possible values and what is said of each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option; `choices` is empty for free text."""
+
+    name: str
+    default: str
+    choices: tuple[str, ...]
+    description: str
+
+    def refusal(self, value: str) -> str | None:
+        """Why a value is not possible, None when it is."""
+        if self.choices and value not in self.choices:
+            return f"{self.name}={value!r} is not possible: choose {' or '.join(self.choices)}"
+        return None if value else f"{self.name} is empty: name a file"
+
+
+SETTINGS = (
+    Setting("chatgpt_db", "chatgpt.db", (), "The SQLite database that ChatGPT conversations are captured into."),
+    Setting(
+        "chatgpt_raw",
+        "keep",
+        ("keep", "drop"),
+        "Whether the raw body of each captured exchange is kept, redacted: keep or drop.",
+    ),
+    Setting(
+        "chatgpt_temporary_chats",
+        "keep",
+        ("keep", "skip"),
+        "Whether chats that the page calls temporary are captured: keep or skip.",
+    ),
+    Setting(
+        "chatgpt_journal_sync",
+        "no",
+        ("no", "yes"),
+        "Whether what is received is flushed to the disk too, without keeping traffic waiting: no or yes.",
+    ),
+    Setting(
+        "chatgpt_intercept",
+        "chatgpt-only",
+        ("chatgpt-only", "all"),
+        "Whose connections are decrypted: chatgpt-only, or all, as mitmproxy does by itself.",
+    ),
+)
+"""All are text: an option of another type given a bad value would disable the addon without a word."""

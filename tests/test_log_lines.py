@@ -1,0 +1,37 @@
+import pytest
+
+from addon.journal import Losses
+from addon.log_lines import open_addresses, printable, statistics
+
+
+@pytest.mark.parametrize(
+    ("listening", "proxyauth", "named"),
+    [
+        ([("regular", "127.0.0.1")], None, None),
+        ([("regular", "127.8.0.1"), ("socks5", "::1"), ("regular", "localhost")], None, None),
+        ([("regular", "0.0.0.0"), ("regular", "::")], None, "0.0.0.0, ::"),
+        ([("regular", "127.0.0.1"), ("upstream", "192.168.1.4")], None, "192.168.1.4"),
+        ([("regular", "fe80::1%eth0")], None, "fe80::1%eth0"),
+        ([("regular", "0.0.0.0")], "me:secret", None),
+        ([("wireguard", "0.0.0.0"), ("local", "0.0.0.0")], None, None),
+        ([], None, None),
+    ],
+)
+def test_where_others_can_reach_the_proxy_is_named(
+    listening: list[tuple[str, str]], proxyauth: str | None, named: str | None
+) -> None:
+    line = open_addresses(listening, proxyauth)
+    assert line is None if named is None else str(line).startswith(f"listening on {named} without proxyauth")
+
+
+def test_what_a_terminal_would_obey_is_a_question_mark() -> None:
+    assert printable("a\x1b[31m\x07\u202e\x9b1m \u2028“é🌊”") == "a?[31m???1m ?“é🌊”"
+
+
+def test_losses_are_shouted() -> None:
+    losses = Losses(streams=5, uncaptured=1, lost_chunks=2, lost_bytes=700)
+    line = statistics("chatgpt.db", {"streams": 1, "messages": 3, "errors": 1}, losses, 2, 1)
+    assert line == (
+        "1 exchange and 3 messages captured into chatgpt.db, 2 in progress, 0 unrecognised events, 2 errors,"
+        " 1 EXCHANGE NOT CAPTURED, 2 CHUNKS LOST (700 BYTES)"
+    )
