@@ -131,7 +131,7 @@ class ConversationDecoder:
             # A delta that lost its event name: the service's client would pass it by, its text would be missing.
             self._delta_operation(payload, position)
         elif "moderation_response" in payload:
-            self._typed_event({"type": "moderation", **payload}, position)  # its form until 2024
+            self._typed_event({**payload, "type": "moderation"}, position)  # its form until 2024
         elif payload.get("error"):
             self._service_error(payload, position)
         else:

@@ -19,6 +19,7 @@ from addon.messages import continues
 from addon.payload import loads
 from addon.records import Message, MessageGrowth
 from addon.rows import ensure_conversation, timestamp
+from addon.search_rows import in_parts
 from addon.version_rows import remember, was_emptied, was_put_aside
 
 _FACTS = ("requested_model", "created_at", "first_token_at", "completed_at")
@@ -37,7 +38,7 @@ _AS_IS = (
 )  # fmt: skip
 _PARENT = ("parent_id", "parent_certainty")
 _TIMES = ("created_at", "updated_at", "first_token_at", "completed_at")
-_COLUMNS = (*_AS_IS, *_TIMES, "last_seen_at", "first_seen_at")
+_COLUMNS = (*_AS_IS, *_TIMES, "last_seen_at", "first_seen_at", "in_parts")
 _SAID = tuple(name for name in _AS_IS if name not in ("stream_id", "source", "live", "damaged"))
 _as_is, _times, _said = attrgetter(*_AS_IS), attrgetter(*_TIMES), attrgetter(*_SAID)
 _known_said = itemgetter(*_SAID, "created_at", "updated_at")
@@ -243,6 +244,8 @@ def _remembered(new: Message, old: sqlite3.Row) -> tuple[str, ...]:
 
 
 def _update(db: sqlite3.Connection, number: int, values: dict[str, Any]) -> None:
+    if "text" in values:
+        values = values | {"in_parts": in_parts(values["text"])}
     assignments = ", ".join(f"{name} = ?" for name in values)
     db.execute(f"UPDATE messages SET {assignments} WHERE n = ?", [*values.values(), number])
 
@@ -258,6 +261,7 @@ def _values(message: Message) -> tuple[Any, ...]:
         *map(timestamp, _times(message)),
         timestamp(message.at),
         timestamp(message.first_seen_at or message.at),
+        in_parts(message.text),
     )
 
 

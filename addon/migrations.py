@@ -203,26 +203,33 @@ CREATE TABLE runs (
     lost_bytes INTEGER
 );
 CREATE TABLE messages_fts_pause (after_n INTEGER NOT NULL);
+ALTER TABLE messages ADD COLUMN in_parts INTEGER NOT NULL DEFAULT 1;
+DROP TABLE messages_fts_cjk;
+CREATE VIEW messages_in_parts AS SELECT n, text FROM messages WHERE live = 0 AND in_parts = 1;
+CREATE VIRTUAL TABLE messages_fts_cjk USING fts5(
+    text, content="messages_in_parts", content_rowid="n", tokenize='trigram', detail=none);
+INSERT INTO messages_fts_cjk (messages_fts_cjk) VALUES ('rebuild');
 DROP TRIGGER messages_search_insert;
 DROP TRIGGER messages_search_delete;
 DROP TRIGGER messages_search_update;
 CREATE TRIGGER messages_search_insert AFTER INSERT ON messages
 WHEN new.live = 0 AND NOT EXISTS (SELECT 1 FROM messages_fts_pause WHERE new.n > after_n) BEGIN
     INSERT INTO messages_fts (rowid, text) VALUES (new.n, new.text);
-    INSERT INTO messages_fts_cjk (rowid, text) VALUES (new.n, new.text);
+    INSERT INTO messages_fts_cjk (rowid, text) SELECT new.n, new.text WHERE new.in_parts;
 END;
 CREATE TRIGGER messages_search_delete AFTER DELETE ON messages
 WHEN old.live = 0 AND NOT EXISTS (SELECT 1 FROM messages_fts_pause WHERE old.n > after_n) BEGIN
     INSERT INTO messages_fts (messages_fts, rowid, text) VALUES ('delete', old.n, old.text);
-    INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text) VALUES ('delete', old.n, old.text);
+    INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text) SELECT 'delete', old.n, old.text WHERE old.in_parts;
 END;
-CREATE TRIGGER messages_search_update AFTER UPDATE OF text, live ON messages
-WHEN (old.live <> new.live OR old.text IS NOT new.text)
+CREATE TRIGGER messages_search_update AFTER UPDATE OF text, live, in_parts ON messages
+WHEN (old.live <> new.live OR old.text IS NOT new.text OR old.in_parts <> new.in_parts)
     AND NOT EXISTS (SELECT 1 FROM messages_fts_pause WHERE new.n > after_n) BEGIN
     INSERT INTO messages_fts (messages_fts, rowid, text) SELECT 'delete', old.n, old.text WHERE old.live = 0;
-    INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text) SELECT 'delete', old.n, old.text WHERE old.live = 0;
+    INSERT INTO messages_fts_cjk (messages_fts_cjk, rowid, text)
+        SELECT 'delete', old.n, old.text WHERE old.live = 0 AND old.in_parts;
     INSERT INTO messages_fts (rowid, text) SELECT new.n, new.text WHERE new.live = 0;
-    INSERT INTO messages_fts_cjk (rowid, text) SELECT new.n, new.text WHERE new.live = 0;
+    INSERT INTO messages_fts_cjk (rowid, text) SELECT new.n, new.text WHERE new.live = 0 AND new.in_parts;
 END;
 CREATE TABLE asset_urls (
     url TEXT PRIMARY KEY, asset_id TEXT NOT NULL REFERENCES assets(id), name TEXT, size_bytes INTEGER,

@@ -5,6 +5,7 @@ message costs five times the indexing itself. While `messages_fts_pause` holds a
 alone; they are indexed together, within the same transaction: nobody ever sees the pause.
 """
 
+import re
 import sqlite3
 from collections.abc import Sequence
 
@@ -12,8 +13,19 @@ from addon.records import Message, Record
 
 _MANY = 20
 
+# Scripts without blanks between words (Thai to Khmer, Chinese, Japanese, Korean), and code.
+_IN_PARTS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff]|```"
+)
+
 # SQLite's usual page cache is smaller than what so many messages touch: pages would be written, and read, twice.
 _MANY_KIB, _FEW_KIB = 16_000, 2_000
+
+
+def in_parts(text: str | None) -> bool:
+    """Whether parts of words are searched in a text: the index of them is the larger one, and dear to write."""
+    return text is not None and _IN_PARTS.search(text) is not None
 
 
 def pays_to_pause(records: Sequence[Record]) -> bool:
@@ -30,6 +42,7 @@ def pause(db: sqlite3.Connection) -> None:
 def resume(db: sqlite3.Connection) -> None:
     """Index what is new since `pause`."""
     (after,) = db.execute("DELETE FROM messages_fts_pause RETURNING after_n").fetchone()
-    for index in ("messages_fts", "messages_fts_cjk"):
-        db.execute(f"INSERT INTO {index} (rowid, text) SELECT n, text FROM messages WHERE n > ? AND live = 0", (after,))
+    new = "SELECT n, text FROM messages WHERE live = 0 AND n > ?"
+    db.execute(f"INSERT INTO messages_fts (rowid, text) {new}", (after,))
+    db.execute(f"INSERT INTO messages_fts_cjk (rowid, text) {new} AND in_parts", (after,))
     db.execute(f"PRAGMA cache_size = -{_FEW_KIB}")

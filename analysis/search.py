@@ -1,8 +1,8 @@
 """Searching all messages: what is typed, as a question to the two indexes, and what was found, in short.
 
 Words are found whole, in any case and without their accents; what stands between quotation marks is found as it
-stands. Chinese, Japanese and Korean have no blanks between words: of them any part is found, by the index of three
-characters. What is typed is never taken for the syntax of either index.
+stands. Chinese, Japanese, Thai and others have no blanks between words: of them any part is found, by the index of
+three characters. What is typed is never taken for the syntax of either index.
 """
 
 import json
@@ -19,8 +19,10 @@ MOST = 20_000
 PAGE = 50
 _LONGEST_QUERY, _MOST_TERMS = 300, 12
 _TERM = re.compile(r'"([^"]*)"|([^\s"]+)')
+# The same that the index of parts takes (`messages.in_parts`).
 _BLANKLESS = re.compile(
-    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff]"
 )
 _AROUND = 110
 """Characters of a snippet before its first hit, and half of those behind it."""

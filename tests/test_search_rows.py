@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from addon.records import Message, Record, Stream
+from addon.search_rows import in_parts
+from analysis.search import is_blankless
 from tests.recording import FINISHED, STARTED, Archive, archive_at
 
 STREAM = Stream("stream", "live", "turn", "chatgpt.com", "/", "POST", STARTED)
 
 
-def said(number: int, text: str, at: int = 1, **known: Any) -> Message:
+def said(number: int, text: str | None, at: int = 1, **known: Any) -> Message:
     usual: dict[str, Any] = {"status": FINISHED, "live": False}
     content = f'{{"parts":["{text}"]}}'
     return Message(f"M{number}", "talk", "stream", "live", at, **usual | {"text": text, "content": content} | known)
@@ -19,7 +21,7 @@ def said(number: int, text: str, at: int = 1, **known: Any) -> Message:
 
 def found(archive: Archive) -> tuple[list[Any], list[Any]]:
     words = archive.rows("SELECT rowid FROM messages_fts WHERE messages_fts MATCH 'tide' ORDER BY rowid")
-    parts = archive.rows("SELECT rowid FROM messages_fts_cjk WHERE text LIKE '%ebb%' ORDER BY rowid")
+    parts = archive.rows("SELECT rowid FROM messages_fts_cjk WHERE text LIKE '%海ebb%' ORDER BY rowid")
     return words, parts
 
 
@@ -28,9 +30,9 @@ def test_messages_that_change_while_many_are_written_are_found_by_what_they_say_
     tmp_path: Path, together: int
 ) -> None:
     records: list[Record] = [said(n, f"tide {n}") for n in range(50)]
-    records += [said(n, f"ebbs {n}", at=2) for n in range(40, 60)]
+    records += [said(n, f"海ebbs {n}", at=2) for n in range(40, 60)]
     records += [said(n, "tide", status="in_progress", live=True) for n in range(60, 70)]
-    records += [said(n, "tide ebbs", at=3) for n in range(65, 70)]
+    records += [said(n, "tide 海ebbs", at=3) for n in range(65, 70)]
     with archive_at(tmp_path / "chatgpt.db") as archive:
         archive.store.write([STREAM, said(45, "tide before"), said(46, "other")])
         for start in range(0, len(records), together):
@@ -48,3 +50,29 @@ def test_a_batch_that_is_refused_leaves_no_pause(archive: Archive) -> None:
     assert archive.store.take_failures() == 1
     assert len(found(archive)[0]) == 30
     assert archive.count("messages_fts_pause") == 0
+
+
+@pytest.mark.parametrize("text", ["潮の満ち引き", "大海", "조수 간만", "น้ำขึ้นน้ำลง", "so:\n```\nlet tide = 1\n```"])
+def test_parts_are_searched_where_words_have_no_blanks_and_in_code(text: str) -> None:
+    assert in_parts(text)
+
+
+def test_parts_of_other_texts_are_not_searched_and_cost_nothing(archive: Archive) -> None:
+    for text in (None, "", "The tide, naïve", "Прилив", "المد", "🌊", "`tide`"):
+        assert not in_parts(text)
+    archive.store.write([STREAM, said(1, "tide"), said(2, "潮の満ち引き")])
+    assert archive.rows("SELECT rowid FROM messages_fts_cjk_docsize") == [{"rowid": 2}]
+
+
+def test_a_text_that_changes_its_script_is_found_by_its_parts(archive: Archive) -> None:
+    archive.store.write([STREAM, said(1, "tide")])
+    archive.store.write([said(1, "潮の満ち引き", at=2)])
+    query = "SELECT rowid FROM messages_fts_cjk WHERE text LIKE '%満ち引%'"
+    assert archive.rows(query) == [{"rowid": 1}]
+    archive.store.write([said(1, "tide again", at=3)])
+    assert archive.rows(query) == []
+
+
+def test_what_is_asked_in_parts_is_what_was_indexed_in_parts() -> None:
+    for character in map(chr, [*range(0xD800), *range(0xE000, 0x30000)]):
+        assert is_blankless(character) == in_parts(character)

@@ -13,6 +13,7 @@ import orjson
 
 from addon.evidence import compress
 from addon.rows import timestamp
+from addon.search_rows import in_parts
 from scripts.big_archive.texts import LANGUAGES, Texts
 
 type Row = dict[str, Any]
@@ -174,8 +175,9 @@ class Talk:
         now = timestamp(self._at)
         row = _MESSAGE | {
             "n": self._next, "id": self._uuid(), "conversation_id": self._id, "parent_id": self._leaf, "role": role,
-            "content_type": content_type, "text": text, "content": _content(content_type, text), "created_at": now,
-            "first_seen_at": now, "completed_at": now, "last_seen_at": now, "stream_id": self._stream.get("id"),
+            "content_type": content_type, "text": text, "in_parts": in_parts(text),
+            "content": _content(content_type, text), "created_at": now, "first_seen_at": now,
+            "completed_at": now, "last_seen_at": now, "stream_id": self._stream.get("id"),
             "turn_exchange_id": self._stream.get("turn_exchange_id"),
         } | known  # fmt: skip
         self.rows["messages"].append(row)
