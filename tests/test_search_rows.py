@@ -61,7 +61,7 @@ def test_parts_of_other_texts_are_not_searched_and_cost_nothing(archive: Archive
     for text in (None, "", "The tide, naïve", "Прилив", "المد", "🌊", "`tide`"):
         assert not in_parts(text)
     archive.store.write([STREAM, said(1, "tide"), said(2, "潮の満ち引き")])
-    assert archive.rows("SELECT rowid FROM messages_fts_cjk_docsize") == [{"rowid": 2}]
+    assert archive.rows("SELECT id FROM messages_fts_cjk_docsize") == [{"id": 2}]
 
 
 def test_a_text_that_changes_its_script_is_found_by_its_parts(archive: Archive) -> None:
