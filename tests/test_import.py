@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from scripts import loopback
 from scripts.made_up_export import Size, conversations, write
 from scripts.scenes import image_answer, plain_answer
-from tests.conftest import CAPTURES, needs_captures
+from tests.conftest import CAPTURES, capture, needs_captures
 
 CANARY = "eyJhbGciOiJIUzI1NiJ9.eyJjYW5hcnkiOiJjYW5hcnkifQ.c2VjcmV0LWNhbmFyeQ"
 SMALL = Size(conversations=5, on_path=100, abandoned=10, images=6)
@@ -506,3 +507,34 @@ def test_what_is_missing_is_counted(tmp_path: Path) -> None:
     assert counts["text"] == Count("text", 10, 8)
     assert counts["images"] == Count("images", 1, 0)
     assert counts["conversations"] == Count("conversations", 1, 1)
+
+
+# -- flows that mitmproxy saved ----------------------------------------------------------------------------------------
+
+
+def test_saved_flows_are_stored_whole_and_checked_without_mitmproxy(tmp_path: Path) -> None:
+    saved, har_file = tmp_path / "traffic", tmp_path / "traffic.har"
+    with capture(tmp_path / "live", args=["-w", str(saved), "--set", f"hardump={har_file}"]) as running:
+        for number, coding in enumerate(("identity", "gzip", "deflate", "br", "zstd")):
+            scene = plain_answer(f"Tides {number}?", "Two a day.", seed=coding)
+            running.answers[f"Tides {number}?"] = loopback.answer(scene.events, coding=coding)
+            running.ask(f"Tides {number}?")
+        assert running.proxy.stop() == 0
+    found = report(tmp_path / "a.db", saved)
+    (file,) = found["files"]
+    assert (found["exit"], file["kind"], file["exchanges"]) == (0, "flows", 5)
+    assert [(count["kind"], count["held"], count["stored"]) for count in found["fidelity"]] == [("text", 20, 20)]
+    assert rows(tmp_path / "a.db", "SELECT DISTINCT source FROM streams") == [("flow-file",)]
+
+    from_har = report(tmp_path / "har.db", har_file)
+    assert (from_har["exit"], from_har["fidelity"]) == (0, found["fidelity"])
+    said = "SELECT id, parent_id, text FROM messages ORDER BY id"
+    assert rows(tmp_path / "har.db", said) == rows(tmp_path / "a.db", said)
+
+    (tmp_path / "cut").write_bytes(saved.read_bytes()[:-500])
+    found = report(tmp_path / "b.db", tmp_path / "cut")
+    assert (found["exit"], found["files"][0]["exchanges"]) == (1, 4)
+    assert found["files"][0]["failures"] == [
+        "mitmdump could not read all of it: it is damaged, or of a newer mitmproxy"
+    ]
+    assert all(count["held"] == count["stored"] for count in found["fidelity"])

@@ -13,6 +13,7 @@ from analysis.import_report import ImportReport
 if TYPE_CHECKING:
     from addon.import_files import ImportFile, Unreadable
     from addon.importers import Imported, Importer
+    from analysis.fidelity import Fidelity
 
 _THUMBNAIL_SECONDS = 600.0
 """How long thumbnails are made at the end; those that are missing then are made when a capture starts."""
@@ -63,7 +64,7 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
                     if isinstance(file, Unreadable):
                         done.failures.append(file.reason)
                     else:
-                        _read(file, importer, database, done)
+                        _read(file, importer, fidelity, database, done)
             if report.has_media:
                 writer.thumbnails(_THUMBNAIL_SECONDS)
     except ArchiveError as error:
@@ -74,16 +75,23 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
     report.counts = fidelity.compare(database)
 
 
-def _read(file: "ImportFile", importer: "Importer", database: Path, done: "Imported") -> None:
+def _read(file: "ImportFile", importer: "Importer", fidelity: "Fidelity", database: Path, done: "Imported") -> None:
     from addon.errors import ImportFailure
     from addon.saved_flows import read_flows
     from analysis.progress import watched
+    from analysis.saved_flows import exchanges
 
     with watched(file) as seen:
         importer.read(seen, done)
         if done.kind == "flows":
             try:
                 read_flows(seen, database, done)
+                walked = 0
+                with file.open() as content:
+                    for kind, streamed, request, body in exchanges(content):
+                        fidelity.exchange(kind, streamed, request, body)
+                        walked += 1
+                done.exchanges = done.exchanges or walked  # of a damaged file mitmdump does not say it
             except ImportFailure as error:
                 done.failures.append(str(error))
 
