@@ -57,7 +57,16 @@ REPARSE = ("reparse", "stored_streams", "scratch", "differences")
 def test_only_the_store_side_knows_sqlite() -> None:
     knowing = {path.stem for path in CORE if {"sqlite3", "sqlite_utils"} & imported(str(path))}
     writers = {path.stem for path in CORE if path.stem.endswith("rows")}
-    assert knowing == writers | {"store", "attachments", "migrations", "database", "safekeeping", *REPARSE}
+    assert knowing == writers | {
+        "store",
+        "attachments",
+        "migrations",
+        "database",
+        "safekeeping",
+        "retention",
+        "audit",
+        *REPARSE,
+    }
 
 
 def test_the_recorder_starts_without_mitmproxy_and_without_what_only_migrations_need() -> None:
