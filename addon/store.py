@@ -224,7 +224,9 @@ def _leg(row: sqlite3.Row) -> Leg:
 
 def _write_stream(db: sqlite3.Connection, record: Stream) -> None:
     ensure_conversation(db, record.conversation_id, record.source, record.started_at)
-    upsert(db, "streams", "id", columns(record))
+    # Of what only a file tells, nobody knows where it was loaded from.
+    where = {name: getattr(record, name) or None for name in ("host", "path", "method")}
+    upsert(db, "streams", "id", columns(record) | where)
     if record.request_message_id is not None:
         # A send that failed before its conversation had a name belongs to that of the one that was tried again.
         db.execute(_NAMED_BY_A_RETRY, (record.request_message_id,))

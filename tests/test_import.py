@@ -278,6 +278,7 @@ def test_an_event_stream_is_told_by_its_content(tmp_path: Path) -> None:
     found = report(tmp_path / "a.db", source)
     assert (found["exit"], found["files"][0]["kind"]) == (0, "events")
     assert ("Two a day.",) in rows(tmp_path / "a.db", "SELECT text FROM messages WHERE role = 'assistant'")
+    assert rows(tmp_path / "a.db", "SELECT host, path, method FROM streams") == [(None, None, None)]
     before = dump(tmp_path / "a.db")
     os.utime(source, (1, 1))
     assert report(tmp_path / "a.db", source)["exit"] == 0
