@@ -9,7 +9,7 @@ from addon.captures import Surroundings
 from addon.exchange import Opening
 from addon.legs import Leg, LegKey, earlier
 from addon.media import MediaFolder
-from addon.records import DocumentRead, Record
+from addon.records import DocumentRead, Record, Stream
 from addon.store import Store, StoreBusy
 from addon.thumbnailer import Thumbnailer
 
@@ -66,6 +66,11 @@ class ArchiveWriter:
         # One that stands twice in a file is read twice: a batch for each would cost more.
         store = self._store if self._store or not self._path.exists() else self.open()
         return store is not None and store.has_read(document)
+
+    def has_stream(self, stream: Stream, *, body: bool) -> bool:
+        """Whether an exchange is in the archive as far as this account of it goes."""
+        store = self._store if self._store or not self._path.exists() else self.open()
+        return store is not None and store.has_stream(stream, body=body)
 
     def thumbnails(self, seconds: float) -> None:
         """Have thumbnails made of the images that want one; those of which the time is over are the recorder's."""

@@ -1,12 +1,13 @@
 """What belongs to a message -> rows: assets, citations, image generations, and the call and prompt behind an image."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from addon.asset_rows import link_sandbox, settle
 from addon.images import TOOLS, image_call
 from addon.payload import dumps
-from addon.records import Asset, ImageCall, ImageGeneration, Message
+from addon.records import Asset, Citation, ImageCall, ImageGeneration, Message
 from addon.rows import columns, timestamp
 
 _ANCESTORS = 50
@@ -39,14 +40,7 @@ def attach(db: sqlite3.Connection, message: Message, number: int) -> None:
         link_sandbox(db, message.id, number)
     if message.citations and not message.live:
         db.execute("DELETE FROM citations WHERE message_n = ?", (number,))
-        db.executemany(
-            "INSERT INTO citations (message_n, position, url, kind, title, attribution, snippet, published_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (number, i, c.url, c.kind, c.title, c.attribution, c.snippet, timestamp(c.published_at))
-                for i, c in enumerate(message.citations)
-            ],
-        )
+        cite(db, number, message.citations)
     if message.images:
         origin = _origin(db, message)
         for image in message.images:
@@ -54,6 +48,18 @@ def attach(db: sqlite3.Connection, message: Message, number: int) -> None:
         _drop_unfinished(db, message)
     if message.recipient in TOOLS:
         _answer(db, message)
+
+
+def cite(db: sqlite3.Connection, number: int, citations: Sequence[Citation]) -> None:
+    """Write the sources of a message that has none yet."""
+    db.executemany(
+        "INSERT INTO citations (message_n, position, url, kind, title, attribution, snippet, published_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (number, i, c.url, c.kind, c.title, c.attribution, c.snippet, timestamp(c.published_at))
+            for i, c in enumerate(citations)
+        ],
+    )
 
 
 def adopt(db: sqlite3.Connection, message: Message) -> None:

@@ -34,6 +34,8 @@ def write_conversation(db: sqlite3.Connection, record: Conversation) -> None:
     row = db.execute("SELECT * FROM conversations WHERE id = ?", (record.id,)).fetchone()
     told_at = _object(row["told_at"])
     values = columns(record) | {"seen": seen}
+    if record.document and record.created_at is not None:
+        told_at["created_at"] = max(seen, str(told_at.get("created_at", "")))
     for name in _NEWEST:
         values[name] = _latest(told_at, name, (values[name], seen), row[name])
     rest = _object(row["metadata"])

@@ -64,9 +64,14 @@ class Incoming:
             self.head += piece[: HEAD_BYTES - len(self.head)]
         self.tail = (self.tail + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what has been received."""
+        return self._digest.hexdigest()
+
     def keep(self, extension: str) -> StoredFile:
         """Give the file its name; one that is there already holds the same bytes and is replaced."""
-        digest = self._digest.hexdigest()
+        digest = self.digest
         path = _place(self._folder, digest, extension)
         os.fsync(self._descriptor)
         self.move(path)

@@ -4,8 +4,10 @@ Times are integers, microseconds since the epoch in UTC; None means unknown. `at
 stream it rises with every event, so an older reading of the same thing never overwrites a newer one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class Certainty(IntEnum):
@@ -359,6 +361,62 @@ class AbandonedTopics:
     socket: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MessageVersion:
+    """What a message said before, as another archive remembers it."""
+
+    message_id: str
+    conversation_id: str | None
+    replaced_at: int
+    reason: str
+    content: str | None
+    text: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The sources of a message, as another archive has them."""
+
+    message_id: str
+    conversation_id: str | None
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAsset:
+    """What another archive knows of an asset from messages; sizes are those that were stated."""
+
+    id: str
+    pointer: str
+    kind: str
+    origin: str
+    name: str | None
+    size_bytes: int | None
+    width: int | None
+    height: int | None
+    conversation_id: str | None
+    message_id: str | None
+    stream_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Another archive knows that a message mentions an asset."""
+
+    message_id: str
+    conversation_id: str | None
+    asset_id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """A row of `image_generations` of another archive, by column name, without its number there."""
+
+    values: Mapping[str, Any]
+
+
 Record = (
     Message
     | MessageGrowth
@@ -376,4 +434,9 @@ Record = (
     | AssetFile
     | Thumbnail
     | AbandonedTopics
+    | MessageVersion
+    | Sources
+    | KnownAsset
+    | Mention
+    | ImageRow
 )

@@ -19,6 +19,7 @@ from addon.errors import ArchiveError, DamagedArchive
 from addon.exchange import Opening
 from addon.file_types import THUMBNAILED
 from addon.legs import MOST_LEGS, Leg, LegKey
+from addon.merge_rows import write_asset, write_image, write_mention, write_sources, write_version
 from addon.message_rows import write_growth, write_message
 from addon.payload import dumps
 from addon.records import (
@@ -28,12 +29,17 @@ from addon.records import (
     CanvasDocument,
     Conversation,
     DocumentRead,
+    ImageRow,
+    KnownAsset,
     ListedImage,
+    Mention,
     Message,
     MessageGrowth,
+    MessageVersion,
     Record,
     RequestBody,
     Run,
+    Sources,
     Stream,
     StreamBody,
     StreamSeen,
@@ -141,6 +147,13 @@ class Store:
             row = self._db.execute(query, (*asked, parameters)).fetchone()
             return row["id"] if row and row["digest"] == digest else None
         return None
+
+    def has_stream(self, stream: Stream, *, body: bool) -> bool:
+        """Whether an exchange is here as far as this account of it goes, with its raw body if there is one."""
+        query = """SELECT 1 FROM streams WHERE id = ? AND (coalesce(ended_at, ''), body_bytes) >= (?, ?)
+                   AND (NOT ? OR EXISTS (SELECT 1 FROM stream_bodies WHERE stream_id = streams.id))"""
+        asked = (stream.id, timestamp(stream.ended_at) or "", stream.body_bytes, body)
+        return self._db.execute(query, asked).fetchone() is not None
 
     def mentioned(self, asset_id: str, address: str) -> bool:
         """Whether a stored message mentions an asset, or the asset at an address; when that cannot be read, False."""
@@ -259,4 +272,9 @@ _WRITERS: Mapping[type, Callable[[sqlite3.Connection, Any], None]] = {
     AssetLocation: write_location,
     AssetFile: write_file,
     Thumbnail: write_thumbnail,
+    MessageVersion: write_version,
+    Sources: write_sources,
+    KnownAsset: write_asset,
+    Mention: write_mention,
+    ImageRow: write_image,
 }

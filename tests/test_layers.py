@@ -63,6 +63,7 @@ def test_only_the_store_side_knows_sqlite() -> None:
         "migrations",
         "database",
         "safekeeping",
+        "other_archive",
         "retention",
         "audit",
         *REPARSE,

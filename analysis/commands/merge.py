@@ -1,0 +1,55 @@
+"""`chatgpt-capture merge`: the archives of other people and machines, joined into this one."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.cli import database_option
+
+if TYPE_CHECKING:
+    from addon.merging import Merged
+
+
+@click.command("merge", short_help="Join other archives into this one.")
+@click.argument("others", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="OTHER.db...")
+@database_option
+def command(others: tuple[Path, ...], database: Path) -> None:
+    """Join other archives, with their files, into this one; it is made where there is none.
+
+    The result is what capturing everything into one archive would have given. The others are only read. Merging again
+    adds what they have captured since.
+    """
+    from addon.archive_writer import ArchiveWriter
+    from addon.errors import ArchiveError
+    from addon.merging import Merging
+    from analysis.progress import counting
+
+    def wait(reason: str) -> None:
+        click.echo(f"{database}: {reason}; waiting for the other program", err=True)
+
+    failed = False
+    with contextlib.closing(ArchiveWriter(database.absolute(), wait)) as writer, counting("merging") as progress:
+        merging = Merging(database.absolute(), writer, progress)
+        for other in others:
+            try:
+                failed |= not _told(merging.merge(other.expanduser()))
+            except ArchiveError as error:
+                click.echo(f"Error: {error}", err=True)
+                failed = True
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _told(merged: "Merged") -> bool:
+    """Say what came of an archive; whether all of it is here."""
+    counts = f"{merged.conversations:,} conversations, {merged.messages:,} messages, {merged.files:,} files"
+    click.echo(f"{merged.name}: {counts}, {merged.copied:,} of them copied")
+    if merged.missing_files:
+        click.echo(f"{merged.name}: {merged.missing_files:,} files are not in its media folder", err=True)
+    if merged.unreadable:
+        click.echo(f"{merged.name}: {merged.unreadable:,} rows could not be read", err=True)
+    if merged.refused:
+        click.echo(f"{merged.name}: {merged.refused}", err=True)
+    return not (merged.missing_files or merged.unreadable or merged.refused)
