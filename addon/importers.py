@@ -38,7 +38,7 @@ class Witness(Protocol):
         """A file beside the conversations of an export, which has bytes."""
 
     def exchange(self, kind: str, streamed: bool, request: bytes, body: bytes) -> None:
-        """An exchange, its body decoded; `kind` as in `streams.kind`."""
+        """An exchange, its body decoded; `kind` as in `streams.kind`. Of a socket a message a line, flags first."""
 
 
 @dataclass(slots=True)
@@ -251,7 +251,8 @@ class Importer:
         self._done.exchanges += 1
         self._add(records)
         if not is_file:
-            self._witness.exchange(opening.kind, opening.streamed, request, b"".join(body))
+            joint = b"\n" if opening.kind == "socket" else b""
+            self._witness.exchange(opening.kind, opening.streamed, request, joint.join(body))
         return records
 
     def _add(self, records: list[Record]) -> None:

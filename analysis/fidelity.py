@@ -100,6 +100,9 @@ class Fidelity:
         if streamed:
             for event in _events(body):
                 self._shown_in(event)
+        elif kind == "socket":
+            for line in body.split(b"\n"):
+                self._heard(_json(line[1:]))
         elif kind == "document":
             document = _json(body)
             if isinstance(document, dict) and isinstance(document.get("mapping"), dict):
@@ -121,6 +124,18 @@ class Fidelity:
         finally:
             self._notes.execute("DETACH archive")
         return [Count(kind, held, stored) for kind, held, stored in rows if held]
+
+    def _heard(self, said: Any) -> None:
+        """What came on a WebSocket: a piece of an event stream stands in `encoded_item`, however deep."""
+        waiting = [said]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, list):
+                waiting += value
+            elif isinstance(value, dict):
+                waiting += value.values()
+                for event in _events(str(value.get("encoded_item", "")).encode("utf-8", "replace")):
+                    self._shown_in(event)
 
     def _shown_in(self, event: Any) -> None:
         """A message may stand in the event itself, in the `v` of a delta, or as `input_message`."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from scripts import loopback
+from scripts import loopback, scenes
 from scripts.made_up_export import Size, conversations, write
 from scripts.scenes import image_answer, plain_answer
 from tests.conftest import CAPTURES, capture, needs_captures
@@ -212,6 +212,29 @@ def test_a_har_gives_what_a_live_capture_would(tmp_path: Path) -> None:
     assert rows(tmp_path / "a.db", "SELECT tool_prompt FROM image_gallery") == [("A lighthouse",)]
     states = rows(tmp_path / "a.db", "SELECT state, error FROM streams ORDER BY id")
     assert states == [("complete", None), ("complete", None), ("interrupted", "the file holds no body")]
+
+
+def test_an_answer_on_the_websocket_of_a_har_is_stored(tmp_path: Path) -> None:
+    scene = plain_answer("Tides?", "Two a day.", seed="socket")
+    said = [json.dumps(item) for item in scenes.topic_items(scene)]
+    messages = [
+        {"type": "receive", "time": 1790000001 + number / 10, "opcode": 1, "data": text}
+        for number, text in enumerate(said)
+    ]
+    socket = {
+        "startedDateTime": "2026-09-21T14:13:20.250Z",
+        "request": {"method": "GET", "url": f"wss://ws.chatgpt.com/p24/ws/user/u?verify={CANARY}"},
+        "response": {"status": 101, "content": {"size": 0, "mimeType": "x-unknown"}},
+        "_webSocketMessages": messages,
+    }
+    (tmp_path / "a.har").write_text(har(socket))
+    found = report(tmp_path / "a.db", tmp_path / "a.har")
+    assert (found["exit"], found["fidelity"]) == (0, [{"kind": "text", "held": 3, "stored": 3}])
+    assert rows(tmp_path / "a.db", "SELECT answer, seconds_to_first_token > 0 FROM turns") == [("Two a day.", 1)]
+    before = dump(tmp_path / "a.db")
+    assert report(tmp_path / "a.db", tmp_path / "a.har")["exit"] == 0
+    assert dump(tmp_path / "a.db") == before
+    assert CANARY.encode() not in (tmp_path / "a.db").read_bytes()
 
 
 def picture(colour: str) -> bytes:
