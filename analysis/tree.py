@@ -6,7 +6,7 @@ the same. Pieces whose beginning is missing stand one after another, in the orde
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 type Node = tuple[int, str, str | None]
@@ -46,6 +46,9 @@ class Tree:
 
     def __contains__(self, identity: str) -> bool:
         return identity in self._numbers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
 
     def __len__(self) -> int:
         return len(self._numbers)

@@ -159,6 +159,104 @@ def test_every_real_capture_survives_export_and_import(path: Path, tmp_path: Pat
     assert_lossless(tmp_path / "a.db", tmp_path)
 
 
+# -- Markdown ----------------------------------------------------------------------------------------------------------
+
+
+def markdown(database: Path, folder: Path, *options: str) -> str:
+    """The only Markdown file of an export."""
+    export(database, "--markdown", *options, folder)
+    (path,) = folder.glob("*.md")
+    return path.read_text()
+
+
+def test_a_conversation_as_markdown(tmp_path: Path) -> None:
+    with tides(tmp_path / "a.db"):
+        written = markdown(tmp_path / "a.db", tmp_path / "out")
+    assert written == (
+        "---\n"
+        'title: "Two tides a day"\n'
+        'id: "talk"\n'
+        'url: "https://chatgpt.com/c/talk"\n'
+        'created: "2026-09-21T14:13:20.000000Z"\n'
+        'updated: "2026-09-21T14:13:20.866003Z"\n'
+        "---\n\n"
+        "# Two tides a day\n\n"
+        "## You\n\n*2026-09-21 14:13 UTC*\n\nWhy are there tides?\n\n"
+        "## ChatGPT\n\n*2026-09-21 14:13 UTC*\n\n"
+        f"![Image](files/{DIGEST}.png)\n\nThe Moon.\n"
+    )
+    assert (tmp_path / "out" / "files" / f"{DIGEST}.png").read_bytes() == PNG
+    assert (tmp_path / "out" / "two-tides-a-day-talk.md").exists()
+
+
+def test_an_image_without_bytes_is_said(tmp_path: Path) -> None:
+    with tides(tmp_path / "a.db"):
+        (tmp_path / "a.db-media" / "ab" / f"{DIGEST}.png").unlink()
+        assert "*(Image, 4 × 3, not captured)*" in markdown(tmp_path / "a.db", tmp_path / "out")
+
+
+def test_sources_are_footnotes_each_once(tmp_path: Path) -> None:
+    marks = ("\ue200cite\ue202turn0search1\ue201", "\ue200cite\ue202turn0search2\ue201")
+    references = [
+        {"type": "webpage", "matched_text": marks[0], "url": "https://a.example/<x>", "title": "A [tide]"},
+        {"type": "webpage", "matched_text": marks[1], "url": "https://b.example/", "attribution": "B"},
+        {"type": "webpage", "matched_text": "\ue200x\ue201", "url": "javascript:alert(1)"},
+    ]
+    text = f'One{marks[0]}, two{marks[1]}, one{marks[0]}, \ue200entity\ue202["x","Moon"]\ue201\ue200x\ue201.'
+    answer = message("A", text, status=FINISHED, metadata={"content_references": references})
+    with archive_at(tmp_path / "a.db") as archive:
+        archive.record(v1(shown(answer)))
+        written = markdown(tmp_path / "a.db", tmp_path / "out")
+    assert written.endswith(
+        "One[^1], two[^2], one[^1], Moon.\n\n"
+        "[^1]: [A \\[tide\\]](<https://a.example/%3Cx%3E>)\n"
+        "[^2]: [B](<https://b.example/>)\n"
+    )
+
+
+def test_branches_and_what_happened_behind_are_written_on_request(tmp_path: Path) -> None:
+    call = message("C", "search(`tides`)", recipient="browser", status=FINISHED, metadata={"parent_id": "U"})
+    answers = [message(name, f"Answer {name}.", status=FINISHED, metadata={"parent_id": "C"}) for name in "AB"]
+    asked = message("U", "Why?", status=FINISHED, author={"role": "user"})
+    with archive_at(tmp_path / "a.db") as archive:
+        archive.record(v1(*(shown(said, number) for number, said in enumerate([asked, call, *answers]))))
+        plain = markdown(tmp_path / "a.db", tmp_path / "out")
+        assert ("Answer B." in plain, "Answer A." in plain, "search" in plain) == (True, False, False)
+        full = markdown(tmp_path / "a.db", tmp_path / "out", "--branches", "--tools")
+        assert full.index("search(`tides`)") < full.index("Answer B.") < full.index("Another branch")
+        assert full.index("Another branch") < full.index("Answer A.")
+        assert full.count("Why?") == 1
+        assert markdown(tmp_path / "a.db", tmp_path / "out") == plain
+
+
+def test_a_file_keeps_its_name_when_its_conversation_is_renamed(tmp_path: Path) -> None:
+    with tides(tmp_path / "a.db") as archive:
+        markdown(tmp_path / "a.db", tmp_path / "out")
+        named = {"type": "title_generation", "title": "The Moon", "conversation_id": "talk"}
+        archive.record(v1(named), stream_id="renamed", clock=lambda offset: 1_800_000_000_000_000)
+        assert 'title: "The Moon"' in markdown(tmp_path / "a.db", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").glob("*.md")] == ["two-tides-a-day-talk.md"]
+
+
+@pytest.mark.parametrize(
+    ("title", "identity", "name"),
+    [
+        ("../../etc/passwd", "talk", "etc-passwd-talk.md"),
+        ("潮汐 🌊 за день", "talk", "潮汐-за-день-talk.md"),
+        ("\u202e \x00 \n", "talk", "untitled-talk.md"),
+        ("x" * 5000, "talk", "x" * 80 + "-talk.md"),
+        ("潮" * 5000, "talk", "潮" * 26 + "-talk.md"),
+        ("CON", "../../up", "con-29b18949100a81be217adc74458a59ad.md"),
+    ],
+)
+def test_names_of_files_come_from_titles_and_never_leave_the_folder(
+    tmp_path: Path, title: str, identity: str, name: str
+) -> None:
+    with tides(tmp_path / "a.db", title, identity):
+        markdown(tmp_path / "a.db", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.rglob("*.md")) == [name]
+
+
 # -- whole, private, not twice -----------------------------------------------------------------------------------------
 
 
@@ -174,7 +272,7 @@ def test_files_are_private_and_what_is_there_is_not_written_again(tmp_path: Path
     assert (modes, stat.S_IMODE((tmp_path / "out").stat().st_mode)) == ({0o600}, 0o700)
 
 
-@pytest.mark.parametrize("form", ["json"])
+@pytest.mark.parametrize("form", ["json", "markdown"])
 def test_an_export_that_is_stopped_anywhere_goes_on_and_ends_the_same(made_up: Path, tmp_path: Path, form: str) -> None:
     export(made_up, f"--{form}", tmp_path / "whole")
     whole = files(tmp_path / "whole")

@@ -1,9 +1,9 @@
 """`chatgpt-capture export`: conversations as files that other programs read."""
 
 import contextlib
+import itertools
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,18 @@ from analysis.cli import database_option
 
 if TYPE_CHECKING:
     from analysis.exports.forms import Task
-    from analysis.exports.runs import Outcome, Progress
+    from analysis.exports.runs import Outcome
 
 
-@click.command("export", short_help="Write conversations as JSON in the official export's shape.")
+@click.command("export", short_help="Write conversations as Markdown or JSON.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("conversations", nargs=-1, metavar="[ID]...")
 @click.option("--json", "form", flag_value="json", help="The shape of ChatGPT's official export, files beside it.")
+@click.option("--markdown", "form", flag_value="markdown", help="A Markdown file each, images beside them.")
+@click.option("--branches", is_flag=True, help="All branches, not only the one that is shown (JSON always has all).")
+@click.option("--tools", is_flag=True, help="Also thoughts, calls of tools and what they answered (JSON always has).")
 @database_option
-def command(folder: Path, conversations: tuple[str, ...], form: str | None, database: Path) -> None:
+def command(folder: Path, conversations: tuple[str, ...], form: str | None, database: Path, **manner: bool) -> None:
     """Write all conversations into FOLDER, or those whose ids begin with ID.
 
     Files are private (mode 0600) and stand under their names only when they are whole. Run it again to go on after an
@@ -35,12 +38,12 @@ def command(folder: Path, conversations: tuple[str, ...], form: str | None, data
     from analysis.queries import open_archive
 
     if form is None:
-        raise click.UsageError("Say what to write: --json.")
+        raise click.UsageError("Say what to write: --json, --markdown.")
     if str(folder) == "-" and form not in PIPED:
         raise click.UsageError(f"--{form} writes several files: name a folder.")
     try:
         with contextlib.closing(open_archive(database)) as db:
-            task = Task(form, db, database, talks(db, conversations))
+            task = Task(form, db, database, talks(db, conversations), **manner)
             if str(folder) == "-":
                 task.out(sys.stdout.buffer)
                 return
@@ -54,11 +57,13 @@ def command(folder: Path, conversations: tuple[str, ...], form: str | None, data
 
 def _into(folder: Path, task: "Task") -> None:
     from analysis.exports.folder import ExportFolder
+    from analysis.progress import counting
 
-    began = time.monotonic()
+    began, total = time.monotonic(), len(task.talks)
+    numbers = itertools.count(1)
     try:
-        with ExportFolder(folder) as opened, _progress(len(task.talks)) as done:
-            outcome = task.into(opened, done)
+        with ExportFolder(folder) as opened, counting("exporting") as progress:
+            outcome = task.into(opened, lambda: progress(next(numbers), total))
     except KeyboardInterrupt:
         click.echo(f"{folder}: what is written is whole; run it again to go on", err=True)
         raise
@@ -71,17 +76,3 @@ def _verdict(outcome: "Outcome") -> str:
     if outcome.kept:
         parts.append(f"{outcome.kept:,} there already")
     return ", ".join(parts)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> "Iterator[Progress]":
-    """A bar on a terminal, nothing where nobody looks."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("conversations", total=total)
-        yield lambda: bar.advance(task)

@@ -36,19 +36,29 @@ class Joined:
     closing: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Each:
+    """How conversations become a file each; `manner` says in which of several ways."""
+
+    ending: str
+    manner: str = ""
+
+
 def write_each(
-    folder: ExportFolder, kind: str, pieces: Pieces, archive: tuple[sqlite3.Connection, Sequence[Talk]], done: Progress
+    folder: ExportFolder,
+    shape: Each,
+    pieces: Pieces,
+    archive: tuple[sqlite3.Connection, Sequence[Talk]],
+    done: Progress,
 ) -> Outcome:
-    """One file a conversation; `kind` is the ending of their names, with what else makes a difference behind a `+`."""
+    """One file a conversation, under the name that it had before if it had one."""
     db, talks = archive
-    outcome, ledger = Outcome(), Ledger(folder, kind)
-    ending = kind.partition("+")[0]
+    outcome, ledger = Outcome(), Ledger(folder, shape.ending)
     try:
         for talk in talks:
             with standing_still(db):
-                entry = ledger.get(talk.id)
-                name = entry.file if entry else f"{file_stem(talk.title, talk.id)}.{ending}"
-                state = fingerprint(db, talk, kind)
+                entry, state = ledger.get(talk.id), fingerprint(db, talk, f"{shape.ending} {shape.manner}")
+                name = entry.file if entry else f"{file_stem(talk.title, talk.id)}.{shape.ending}"
                 if entry and entry.fingerprint == state and folder.size(name) is not None:
                     outcome.kept += 1
                 else:

@@ -50,13 +50,24 @@ class Cited:
             if source is not None and number is not None:
                 self._by_number.setdefault(str(number), source)
 
+    def sources(self, mark: re.Match[str]) -> list[Source]:
+        """The pages that a mark stands for, none where nobody says so."""
+        sources = self._by_mark.get(mark[0], [])
+        if not sources and mark[2] is not None:
+            return [source for source in [self._by_number.get(mark[2])] if source is not None]
+        return sources
+
+    def words(self, mark: re.Match[str]) -> str:
+        """What a mark without sources says in plain words; one of the older form that nobody explains stays."""
+        kind, *fields = (mark[1] or "").split("\ue202")
+        if mark[2] is not None:
+            return mark[0]
+        return "" if kind in _SILENT or kind in ("cite", "filecite") or not fields else _spoken(fields)
+
     def html(self, mark: re.Match[str]) -> Markup:
         """What stands in the text for a mark."""
         kind, *fields = (mark[1] or "").split("\ue202")
-        sources = self._by_mark.get(mark[0], [])
-        if not sources and mark[2] is not None:
-            sources = [source for source in [self._by_number.get(mark[2])] if source is not None]
-        if sources:
+        if sources := self.sources(mark):
             return _chips(sources)
         if mark[2] is not None or kind in ("cite", "filecite"):
             return Markup('<span class="source unknown" title="{}">{}</span>').format(
