@@ -42,6 +42,8 @@ def prepare(database: Path) -> None:
             _check(database, descriptor)
         finally:
             os.close(descriptor)
+        for companion in ("-wal", "-shm"):
+            _check_companion(database.with_name(database.name + companion))
         private_folder(inflight_folder(database))
         private_folder(media_folder(database))
     except OSError as error:
@@ -58,6 +60,16 @@ def private_folder(folder: Path) -> None:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise NotADirectoryError(None, "not a folder of this user", str(folder)) from None
+
+
+def _check_companion(path: Path) -> None:
+    """SQLite would follow a link at the name of its log, and write what was said wherever that leads."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        raise ArchiveError(f"{path}: is not a file of this user")
 
 
 def _check(database: Path, descriptor: int) -> None:

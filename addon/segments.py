@@ -5,8 +5,10 @@ gets the exclusive one knows that both are gone.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
@@ -41,10 +43,10 @@ class SegmentReader:
 
     @classmethod
     def adopt(cls, path: Path) -> "SegmentReader | None":
-        """Open a segment that nobody holds any more, None when somebody does or it is gone already."""
+        """Open a segment that nobody holds any more, None when somebody does, it is gone already or not ours."""
         try:
             descriptor = _open(path)
-        except FileNotFoundError:
+        except OSError:
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -147,4 +149,10 @@ def run_of(segment: Path, record: JournalRecord) -> Run:
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    """Open a regular file of this user; `OSError` for a link, a pipe, or what somebody else put there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, "not a file of this user", str(path))
+    return descriptor

@@ -50,6 +50,13 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere.db").exists()
 
 
+@pytest.mark.parametrize("companion", ["-wal", "-shm"])
+def test_a_link_at_the_name_of_the_log_is_refused(tmp_path: Path, companion: str) -> None:
+    (tmp_path / f"chatgpt.db{companion}").symlink_to(tmp_path / "elsewhere")
+    assert refusal(tmp_path / "chatgpt.db") == f"PATH{companion}: is not a file of this user"
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_missing_folder_is_named_and_not_made(tmp_path: Path) -> None:
     assert refusal(tmp_path / "missing" / "chatgpt.db") == "PATH: the folder FOLDER does not exist"
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """What is killed, cut, replaced or reloaded in mid-stream: nothing the client received is lost, nothing is twice."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -259,3 +260,70 @@ def read(saved: Path, database: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "exchanges and" in done.stdout
+
+
+def test_two_proxies_on_one_database_take_nothing_from_each_other(tmp_path: Path, slow: scenes.Scene) -> None:
+    with capture(tmp_path) as one, capture(tmp_path) as other:
+        one.answers["slow"] = loopback.answer(slow.events, delay=0.02)
+        theirs = [scenes.plain_answer(f"answer {n}", scenes.prose(20, str(n)), seed=f"answer {n}") for n in range(4)]
+        for n, scene in enumerate(theirs):
+            other.answers[f"answer {n}"] = loopback.answer(scene.events, coding="br", delay=0.01)
+        thread, received = asking(one, "slow")
+        one.wait("SELECT 1 FROM messages WHERE status = 'in_progress'")
+        for n in range(4):
+            other.ask(f"answer {n}", http2=bool(n % 2))
+            if n == 1:
+                one.proxy.stop(signal.SIGKILL)
+        thread.join()
+        other.wait("SELECT 1 FROM streams WHERE state <> 'streaming' GROUP BY source HAVING count(*) = 5")
+        states = {
+            row["state"]: row["n"] for row in other.rows("SELECT state, count(*) AS n FROM streams GROUP BY state")
+        }
+        assert states == {"complete": 4, "interrupted": 1}
+        for scene in theirs:
+            assert other.rows("SELECT text FROM messages WHERE id = ?", scene.answer_id) == [{"text": scene.text}]
+        assert received[0].body
+        cut = other.rows("SELECT wire_bytes FROM streams WHERE state = 'interrupted'")
+        assert cut[0]["wire_bytes"] >= len(received[0].body)
+        assert other.proxy.stop() == 0
+        assert not list(inflight_folder(other.database).iterdir())
+        runs = other.rows("SELECT ended_at IS NULL AS killed, streams FROM runs ORDER BY killed")
+        assert runs == [{"killed": 0, "streams": 4}, {"killed": 1, "streams": None}]
+
+
+@pytest.mark.parametrize("http2", [True, False])
+@pytest.mark.parametrize(("end", "state"), [("reset", "interrupted"), ("cut", "interrupted"), ("clean", "complete")])
+def test_how_the_service_ends_a_stream_is_what_is_said_of_it(
+    tmp_path: Path, http2: bool, end: loopback.End, state: str
+) -> None:
+    scene = scenes.plain_answer("hello", scenes.prose(30, "9"), seed="hello")
+    events = scene.events if end == "clean" else scene.events[:-8]
+    with capture(tmp_path) as running:
+        running.answers["hello"] = loopback.answer(events, end=end)
+        assert running.ask("hello", http2=http2).body == b"".join(events)
+        stream = running.wait("SELECT state, error FROM streams WHERE state <> 'streaming'")[0]
+        assert stream["state"] == state
+        assert (stream["error"] or "").startswith("connection closed" if state == "interrupted" else "")
+
+
+def test_every_file_is_private_from_its_first_moment_whatever_the_umask(tmp_path: Path, slow: scenes.Scene) -> None:
+    before = os.umask(0)
+    try:
+        with capture(tmp_path / "home") as running:
+            running.answers["slow"] = loopback.answer(slow.events, delay=0.01)
+            thread, _ = asking(running, "slow")
+            seen: set[str] = set()
+            while thread.is_alive():
+                for path in (tmp_path / "home").rglob("*"):
+                    if "conf" in path.parts:
+                        continue
+                    with contextlib.suppress(FileNotFoundError):
+                        expected = 0o700 if path.is_dir() else 0o600
+                        assert path.stat().st_mode & 0o777 == expected, path
+                        seen.add(path.name.removeprefix("chatgpt.db"))
+                time.sleep(0.005)
+            thread.join()
+    finally:
+        os.umask(before)
+    assert {"", "-wal", "-shm", "-inflight", "-media"} <= seen
+    assert any(name.endswith(".journal") for name in seen)

@@ -163,6 +163,24 @@ def test_segments_are_private_and_never_opened_through_a_link(folder: Path) -> N
         SegmentReader.follow(folder / "link.journal")
 
 
+def test_what_is_no_file_of_this_user_is_neither_followed_nor_adopted(folder: Path) -> None:
+    """A pipe would be waited for; a link or the file of somebody else may hold anything."""
+    (folder / "real").write_bytes(b"x")
+    (folder / "a-000001.journal").symlink_to(folder / "real")
+    os.mkfifo(folder / "b-000001.journal")
+    (folder / "c-000001.journal").mkdir()
+    paths = segments(folder)
+    if os.geteuid() == 0:
+        (folder / "d-000001.journal").write_bytes(b"x")
+        os.chown(folder / "d-000001.journal", 65534, 65534)
+        paths = segments(folder)
+        assert len(paths) == 4
+    for path in paths:
+        assert SegmentReader.adopt(path) is None
+        with pytest.raises(OSError):  # noqa: PT011 - each has its own reason
+            SegmentReader.follow(path)
+
+
 def test_chunks_after_the_close_are_dropped(folder: Path) -> None:
     written = Journal(folder, "w")
     stream = written.open(b"{}", b"", 1)
