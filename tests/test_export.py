@@ -1,5 +1,6 @@
 """`chatgpt-capture export`, the real command: what it writes is read back, whole and private, whatever stops it."""
 
+import base64
 import contextlib
 import json
 import os
@@ -22,6 +23,7 @@ from analysis.queries import open_archive
 from scripts.made_up_export import Size, write
 from tests.conftest import CAPTURES, needs_captures
 from tests.recording import FINISHED, Archive, archive_at, message, shown, v1
+from tests.test_rendering import Reader
 
 SMALL = Size(conversations=6, on_path=90, abandoned=12, images=5)
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -110,7 +112,8 @@ def tides(database: Path, title: str = "Two tides a day", conversation_id: str =
         (media / "ab").mkdir(exist_ok=True)
         (media / "ab" / f"{DIGEST}.png").write_bytes(PNG)
         with contextlib.closing(sqlite3.connect(database)) as db, db:
-            db.execute("UPDATE assets SET path = ?, sha256 = ? WHERE id = 'file_1'", (f"ab/{DIGEST}.png", DIGEST))
+            stored = (f"ab/{DIGEST}.png", DIGEST, "image/png")
+            db.execute("UPDATE assets SET path = ?, sha256 = ?, mime_type = ? WHERE id = 'file_1'", stored)
         yield archive
 
 
@@ -257,6 +260,82 @@ def test_names_of_files_come_from_titles_and_never_leave_the_folder(
     assert sorted(path.name for path in tmp_path.rglob("*.md")) == [name]
 
 
+# -- HTML --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_page_is_complete_in_itself(tmp_path: Path) -> None:
+    with tides(tmp_path / "a.db"):
+        export(tmp_path / "a.db", "--html", tmp_path / "out")
+    (path,) = (tmp_path / "out").glob("*.html")
+    page = Reader(path.read_text())
+    assert path.name == "two-tides-a-day-talk.html"
+    assert "Why are there tides?" in page.words
+    assert [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")] == [
+        "data:image/png;base64," + base64.b64encode(PNG).decode()
+    ]
+    assert [path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")] == [path.name]
+
+
+def test_whatever_a_conversation_says_its_page_fetches_nothing_and_runs_nothing(tmp_path: Path) -> None:
+    evil = (
+        '</style></title><script>alert(1)</script><img src="http://x.example/a.png" onerror="alert(1)">'
+        "![a](http://x.example/b.png)<iframe src=//x.example></iframe><meta http-equiv=refresh content=0>"
+        '"><link rel=stylesheet href=//x.example><base href=//x.example><form action=//x.example>'
+    )
+    answer = message("A", evil, status=FINISHED)
+    titled = {"type": "title_generation", "title": evil, "conversation_id": "talk"}
+    with archive_at(tmp_path / "a.db") as archive:
+        archive.record(v1(shown(answer), titled))
+        for options in (["--tools"], ["--single"]):
+            export(tmp_path / "a.db", "--html", *options, tmp_path / options[0])
+    for path in tmp_path.rglob("*.html"):
+        page = Reader(path.read_text())
+        assert {"script", "iframe", "link", "base", "form", "img", "object"}.isdisjoint(page.tags)
+        assert not [name for _, name, _ in page.attributes if name.startswith("on") or name in ("src", "style")]
+        metas = [value for tag, name, value in page.attributes if (tag, name) == ("meta", "http-equiv")]
+        assert metas == ["Content-Security-Policy"]
+        policy = next(value for _, name, value in page.attributes if name == "content")
+        assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+
+
+def test_one_page_holds_all_conversations_and_lists_them(made_up: Path, tmp_path: Path) -> None:
+    export(made_up, "--html", "--single", tmp_path)
+    page = Reader((tmp_path / "conversations.html").read_text())
+    assert page.tags.count("article") == 6
+    targets = {value for _, name, value in page.attributes if name == "id"}
+    assert [value[1:] in targets for tag, name, value in page.attributes if value.startswith("#")] == [True] * 6
+
+
+# -- JSON Lines --------------------------------------------------------------------------------------------------------
+
+
+def test_json_lines_hold_what_was_said_in_turns(tmp_path: Path) -> None:
+    call = message("C", "search(tides)", recipient="browser", status=FINISHED, metadata={"parent_id": "U"})
+    answers = [
+        message("A", "The sea.", status=FINISHED, metadata={"parent_id": "C"}),
+        message("B", "The Moon\ue200cite\ue202turn0\ue201.", status=FINISHED, metadata={"parent_id": "C"}),
+        message("D", "Twice.", status=FINISHED, metadata={"parent_id": "B"}),
+    ]
+    asked = message("U", "Why?", status=FINISHED, author={"role": "user"})
+    with archive_at(tmp_path / "a.db") as archive:
+        archive.record(v1(*(shown(said, number) for number, said in enumerate([asked, call, *answers]))))
+
+        def turns(*options: str) -> list[list[tuple[str, str]]]:
+            lines = [json.loads(line) for line in export(archive.path, "--jsonl", *options, "-").stdout.splitlines()]
+            assert {tuple(line) for line in lines} == {("id", "title", "messages")}
+            return [[(turn["role"], turn["content"]) for turn in line["messages"]] for line in lines]
+
+        said = [("user", "Why?"), ("assistant", "The Moon.\n\nTwice.")]
+        assert turns() == [said]
+        assert turns("--branches") == [said, [("user", "Why?"), ("assistant", "The sea.")]]
+        assert turns("--tools") == [[said[0], ("assistant", "search(tides)\n\nThe Moon.\n\nTwice.")]]
+
+
+def test_forms_that_are_several_files_do_not_go_to_a_pipe(made_up: Path) -> None:
+    done = run(made_up, "export", "--html", "-")
+    assert (done.returncode, "--html writes several files: name a folder." in done.stderr) == (2, True)
+
+
 # -- whole, private, not twice -----------------------------------------------------------------------------------------
 
 
@@ -272,9 +351,9 @@ def test_files_are_private_and_what_is_there_is_not_written_again(tmp_path: Path
     assert (modes, stat.S_IMODE((tmp_path / "out").stat().st_mode)) == ({0o600}, 0o700)
 
 
-@pytest.mark.parametrize("form", ["json", "markdown"])
+@pytest.mark.parametrize("form", ["json", "jsonl", "markdown", "html", "html --single"])
 def test_an_export_that_is_stopped_anywhere_goes_on_and_ends_the_same(made_up: Path, tmp_path: Path, form: str) -> None:
-    export(made_up, f"--{form}", tmp_path / "whole")
+    export(made_up, *f"--{form}".split(), tmp_path / "whole")
     whole = files(tmp_path / "whole")
     for stop in range(SMALL.conversations):
         folder = tmp_path / f"stopped-{stop}"
@@ -285,7 +364,7 @@ def test_an_export_that_is_stopped_anywhere_goes_on_and_ends_the_same(made_up: P
                 raise KeyboardInterrupt
 
         with contextlib.closing(open_archive(made_up)) as db, ExportFolder(folder) as opened:
-            task = Task(form, db, made_up, talks(db))
+            task = Task(form.split(maxsplit=1)[0], db, made_up, talks(db), single="--single" in form)
             with pytest.raises(KeyboardInterrupt):
                 task.into(opened, done)
             assert set(files(folder).items()) <= set(whole.items())

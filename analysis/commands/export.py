@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from analysis.exports.runs import Outcome
 
 
-@click.command("export", short_help="Write conversations as Markdown or JSON.")
+@click.command("export", short_help="Write conversations as Markdown, HTML or JSON.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("conversations", nargs=-1, metavar="[ID]...")
 @click.option("--json", "form", flag_value="json", help="The shape of ChatGPT's official export, files beside it.")
 @click.option("--markdown", "form", flag_value="markdown", help="A Markdown file each, images beside them.")
+@click.option("--html", "form", flag_value="html", help="A page each that is complete in itself, images in it.")
+@click.option("--jsonl", "form", flag_value="jsonl", help="JSON Lines in the common chat format, for models.")
+@click.option("--single", is_flag=True, help="With --html: one page for all, with small images.")
 @click.option("--branches", is_flag=True, help="All branches, not only the one that is shown (JSON always has all).")
 @click.option("--tools", is_flag=True, help="Also thoughts, calls of tools and what they answered (JSON always has).")
 @database_option
@@ -30,7 +33,7 @@ def command(folder: Path, conversations: tuple[str, ...], form: str | None, data
     Files are private (mode 0600) and stand under their names only when they are whole. Run it again to go on after an
     interruption, and at any time to add what is new: what stands there as it is now is not written again.
 
-    With - as FOLDER, --json is written to standard output, without files.
+    With - as FOLDER, --json and --jsonl are written to standard output, without files.
     """
     from analysis.exports.folder import FolderInUse
     from analysis.exports.forms import PIPED, Task
@@ -38,7 +41,7 @@ def command(folder: Path, conversations: tuple[str, ...], form: str | None, data
     from analysis.queries import open_archive
 
     if form is None:
-        raise click.UsageError("Say what to write: --json, --markdown.")
+        raise click.UsageError("Say what to write: --json, --jsonl, --markdown or --html.")
     if str(folder) == "-" and form not in PIPED:
         raise click.UsageError(f"--{form} writes several files: name a folder.")
     try:

@@ -28,12 +28,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """How conversations become one file: what stands before, between and after them."""
+    """How conversations become one file: what stands before, between and after them.
+
+    `manner` says in which of several ways each is written.
+    """
 
     name: str
     opening: bytes
     between: bytes
     closing: bytes
+    manner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ class _Joining:
             done()
         for number, talk in enumerate(talks[outcome.kept :], outcome.kept):
             with standing_still(db):
-                self._states.append(fingerprint(db, talk, self._shape.name))
+                self._states.append(fingerprint(db, talk, _way(self._shape)))
                 self._file.write(self._shape.between if number else self._shape.opening)
                 self._file.writelines(pieces(db, talk))
             self._note(talk)
@@ -176,4 +180,8 @@ def _of_all(db: sqlite3.Connection, shape: Joined, talks: Sequence[Talk]) -> str
 
 def _state(db: sqlite3.Connection, shape: Joined, talk: Talk) -> str:
     with standing_still(db):
-        return fingerprint(db, talk, shape.name)
+        return fingerprint(db, talk, _way(shape))
+
+
+def _way(shape: Joined) -> str:
+    return f"{shape.name} {shape.manner}"

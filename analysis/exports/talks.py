@@ -4,10 +4,11 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _FILES = """
-    SELECT m.message_n, a.* FROM message_assets m JOIN assets a ON a.id = m.asset_id
+    SELECT m.message_n, a.*, f.thumbnail_path
+    FROM message_assets m JOIN assets a ON a.id = m.asset_id LEFT JOIN files f ON f.sha256 = a.sha256
     WHERE m.message_n IN (SELECT n FROM messages WHERE conversation_id = ?) ORDER BY m.message_n, a.id, m.role"""
 
 
@@ -70,6 +71,12 @@ def message(db: sqlite3.Connection, n: int) -> sqlite3.Row:
 def files(db: sqlite3.Connection, talk: Talk) -> list[sqlite3.Row]:
     """The assets that its messages mention, each with `message_n`."""
     return db.execute(_FILES, (talk.id,)).fetchall()
+
+
+def sources(db: sqlite3.Connection, n: int) -> list[dict[str, Any]]:
+    """The rows of `citations` of a message."""
+    query = "SELECT * FROM citations WHERE message_n = ? ORDER BY position"
+    return [dict(row) for row in db.execute(query, (n,))]
 
 
 def fingerprint(db: sqlite3.Connection, talk: Talk, manner: str) -> str:

@@ -33,21 +33,42 @@ class Said:
 
 def thread(db: sqlite3.Connection, talk: Talk, *, branches: bool = False) -> Iterator[Said]:
     """The messages of the branch that is shown, one at a time; then of each other branch what it does not share."""
-    tree = Tree(nodes(db, talk))
+    tree, leaf = _tree(db, talk)
     mentioned = _by_message(files(db, talk))
+    for number, steps in enumerate(_branches(tree, leaf) if branches else [tree.branch(leaf)] if leaf else []):
+        yield from _said(db, steps, mentioned, beside=number > 0)
+
+
+def paths(db: sqlite3.Connection, talk: Talk, *, branches: bool = False) -> Iterator[Iterator[Said]]:
+    """The branch that is shown; then each other one, all of it from the first message on."""
+    tree, leaf = _tree(db, talk)
+    mentioned = _by_message(files(db, talk))
+    others = [end for end in tree if end != leaf and tree.leaf(end) == end] if branches else []
+    for end in [leaf, *others] if leaf else []:
+        yield _said(db, tree.branch(end), mentioned)
+
+
+def _tree(db: sqlite3.Connection, talk: Talk) -> tuple[Tree, str]:
+    """The tree, and the end of the branch that is shown; "" where there is no message."""
+    tree = Tree(nodes(db, talk))
     current = about(db, talk)["current_node"]
-    leaf = tree.leaf(current) if current in tree else tree.leaf(tree.newest() or "")
-    for branch, steps in enumerate(_branches(tree, leaf) if branches else [tree.branch(leaf)] if len(tree) else []):
-        for number, step in enumerate(steps):
-            row, assets = message(db, step.n), mentioned.get(step.n, ())
-            yield Said(row, assets, _is_behind(row, assets), branch=bool(branch) and not number, gap=step.gap)
+    start = current if current in tree else tree.newest()
+    return tree, tree.leaf(start) if start else ""
+
+
+def _said(
+    db: sqlite3.Connection, steps: list[Step], mentioned: Mapping[int, tuple[sqlite3.Row, ...]], *, beside: bool = False
+) -> Iterator[Said]:
+    for number, step in enumerate(steps):
+        row, assets = message(db, step.n), mentioned.get(step.n, ())
+        yield Said(row, assets, _is_behind(row, assets), branch=beside and not number, gap=step.gap)
 
 
 def _branches(tree: Tree, leaf: str) -> Iterator[list[Step]]:
     """Every message once: the branch to `leaf`, then each branch from where it leaves those before."""
     shown: set[str] = set()
-    for start in [leaf, *tree]:
-        if start not in shown and start in tree:
+    for start in [leaf, *tree] if leaf else []:
+        if start not in shown:
             steps = [step for step in tree.branch(tree.leaf(start)) if step.id not in shown]
             shown.update(step.id for step in steps)
             yield steps
