@@ -21,7 +21,7 @@ from addon.export_reading import ExportReading
 from addon.import_files import ImportFile
 from addon.import_kinds import HEAD_BYTES, json_kind, kind_of, shape_of
 from addon.json_text import Damaged, JsonBroken, JsonCut, JsonText
-from addon.payload import dumps
+from addon.payload import dumps, scalars
 from addon.records import Message, Record, Stream
 
 _CHUNK_BYTES = 256 * 1024
@@ -212,7 +212,7 @@ class Importer:
             opening = replace(opening, name="conversations")
         else:
             # Which file was asked for stood in the request; the address says it too.
-            address = asset_ids.address_in(document["download_url"], "chatgpt.com")
+            address = asset_ids.address_in(scalars(document["download_url"]), "chatgpt.com")
             identity = asset_ids.id_at(address) if address else ""
             opening = replace(opening, name="file", parameters={"file_id": identity})
         self._done.kind = "document"

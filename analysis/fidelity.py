@@ -45,7 +45,11 @@ _STORED_FILES = """
            sum(EXISTS (
                SELECT 1 FROM archive.message_assets stored
                JOIN archive.messages message ON message.n = stored.message_n
-               WHERE stored.asset_id = held.id AND message.id = held.message_id)) AS stored
+               WHERE stored.asset_id = held.id AND message.id = held.message_id)
+               OR EXISTS (
+               SELECT 1 FROM archive.message_versions version
+               JOIN archive.messages message ON message.n = version.message_n
+               WHERE message.id = held.message_id AND instr(version.content, held.id))) AS stored
     FROM files held GROUP BY held.kind ORDER BY held.kind DESC"""
 _STORED_MEDIA = """
     SELECT 'media files' AS kind, count(*) AS held,
@@ -179,7 +183,7 @@ def _nodes(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         ]
     for key, node in listed:
         message = node.get("message", None if key else node) if isinstance(node, dict) else None
-        identity = key or (_text(message.get("id")) if isinstance(message, dict) else None)
+        identity = _text(key) or (_text(message.get("id")) if isinstance(message, dict) else None)
         if identity and isinstance(message, dict):
             yield identity, message
 

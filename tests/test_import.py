@@ -360,6 +360,8 @@ def test_odd_trees_and_odd_values_are_kept(tmp_path: Path) -> None:
         {"id": "orphan", "mapping": orphan, "update_time": "never", "current_node": {}},
         {"id": "nothing", "mapping": nothing},
         {"id": "empty", "mapping": {}},
+        {"id": "half \udc00", "mapping": {"a key \ud800": node("x", None, "three")}, "title": "\ud83d"},
+        {"download_url": "https://files.oaiusercontent.com/file-\ud800?sig=1", "status": "success"},
         {"mapping": circle},
         {"id": 5, "mapping": [1, 2]},
         "a string", 7, None, [],
@@ -368,7 +370,7 @@ def test_odd_trees_and_odd_values_are_kept(tmp_path: Path) -> None:
     found = report(tmp_path / "a.db", tmp_path / "odd.json")
     assert found["files"][0]["failures"] == []
     texts = rows(tmp_path / "a.db", "SELECT text FROM messages WHERE conversation_id IS NOT NULL ORDER BY text")
-    assert texts == [("half an emoji \ufffd",), ("one",), ("two",)]
+    assert texts == [("half an emoji \ufffd",), ("one",), ("three",), ("two",)]
     assert found["complete"]
 
 
