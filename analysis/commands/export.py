@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from analysis.exports.runs import Outcome
 
 
-@click.command("export", short_help="Write conversations as Markdown, HTML or JSON.")
+@click.command("export", short_help="Write conversations as Markdown, HTML, JSON or Parquet.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("conversations", nargs=-1, metavar="[ID]...")
 @click.option("--json", "form", flag_value="json", help="The shape of ChatGPT's official export, files beside it.")
 @click.option("--markdown", "form", flag_value="markdown", help="A Markdown file each, images beside them.")
 @click.option("--html", "form", flag_value="html", help="A page each that is complete in itself, images in it.")
 @click.option("--jsonl", "form", flag_value="jsonl", help="JSON Lines in the common chat format, for models.")
+@click.option(
+    "--parquet", "form", flag_value="parquet", help="All tables, partitioned by month, for DuckDB and others."
+)
 @click.option("--single", is_flag=True, help="With --html: one page for all, with small images.")
 @click.option("--branches", is_flag=True, help="All branches, not only the one that is shown (JSON always has all).")
 @click.option("--tools", is_flag=True, help="Also thoughts, calls of tools and what they answered (JSON always has).")
@@ -37,13 +40,16 @@ def command(folder: Path, conversations: tuple[str, ...], form: str | None, data
     """
     from analysis.exports.folder import FolderInUse
     from analysis.exports.forms import PIPED, Task
+    from analysis.exports.tables import ParquetMissing
     from analysis.exports.talks import NotFound, nameless, talks
     from analysis.queries import open_archive
 
     if form is None:
-        raise click.UsageError("Say what to write: --json, --jsonl, --markdown or --html.")
+        raise click.UsageError("Say what to write: --json, --jsonl, --markdown, --html or --parquet.")
     if str(folder) == "-" and form not in PIPED:
         raise click.UsageError(f"--{form} writes several files: name a folder.")
+    if conversations and form == "parquet":
+        raise click.UsageError("--parquet writes whole tables: name no conversation.")
     try:
         with contextlib.closing(open_archive(database)) as db:
             task = Task(form, db, database, talks(db, conversations), **manner)
@@ -51,8 +57,8 @@ def command(folder: Path, conversations: tuple[str, ...], form: str | None, data
                 task.out(sys.stdout.buffer)
                 return
             _into(folder.expanduser(), task)
-            left_out = 0 if conversations else nameless(db)
-    except (NotFound, FolderInUse) as error:
+            left_out = 0 if conversations or form == "parquet" else nameless(db)
+    except (NotFound, FolderInUse, ParquetMissing) as error:
         raise click.ClickException(str(error)) from None
     if left_out:
         click.echo(f"{left_out:,} messages were captured without the name of their conversation; left out", err=True)
@@ -62,7 +68,7 @@ def _into(folder: Path, task: "Task") -> None:
     from analysis.exports.folder import ExportFolder
     from analysis.progress import counting
 
-    began, total = time.monotonic(), len(task.talks)
+    began, total = time.monotonic(), task.steps
     numbers = itertools.count(1)
     try:
         with ExportFolder(folder) as opened, counting("exporting") as progress:
@@ -70,12 +76,13 @@ def _into(folder: Path, task: "Task") -> None:
     except KeyboardInterrupt:
         click.echo(f"{folder}: what is written is whole; run it again to go on", err=True)
         raise
-    click.echo(f"{folder}: {_verdict(outcome)}  {time.monotonic() - began:.1f} s")
+    thing = "partition" if task.form == "parquet" else "conversation"
+    click.echo(f"{folder}: {_verdict(outcome, thing)}  {time.monotonic() - began:.1f} s")
 
 
-def _verdict(outcome: "Outcome") -> str:
+def _verdict(outcome: "Outcome", thing: str) -> str:
     written = outcome.conversations - outcome.kept
-    parts = [f"{written:,} conversation{'' if written == 1 else 's'} written"]
+    parts = [f"{written:,} {thing}{'' if written == 1 else 's'} written"]
     if outcome.kept:
         parts.append(f"{outcome.kept:,} there already")
     return ", ".join(parts)

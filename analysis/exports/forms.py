@@ -14,6 +14,7 @@ from analysis.exports.official import SHAPE as OFFICIAL
 from analysis.exports.official import OfficialExport
 from analysis.exports.page import PageExport
 from analysis.exports.runs import Each, Outcome, Progress, write_each, write_joined, write_out
+from analysis.exports.tables import TABLES, write_tables
 from analysis.exports.talks import Talk
 
 PIPED = ("json", "jsonl")
@@ -43,6 +44,8 @@ class Task:
                 return write_joined(folder, self._chat.shape, self._chat.conversation, archive, done)
             case "html":
                 return self._pages(stored, folder, done)
+            case "parquet":
+                return write_tables(folder, self.db, done)
         with folder.subfolder(FOLDER) as beside:
             markdown = MarkdownExport(Copies(stored, beside), branches=self.branches, tools=self.tools)
             return write_each(folder, Each("md", self._manner), markdown.conversation, archive, done)
@@ -60,6 +63,11 @@ class Task:
         if self.single:
             return write_joined(folder, pages.joined(self.talks), pages.conversation, archive, done)
         return write_each(folder, Each("html", self._manner), pages.page, archive, done)
+
+    @property
+    def steps(self) -> int:
+        """How often `done` is heard."""
+        return TABLES if self.form == "parquet" else len(self.talks)
 
     @property
     def _chat(self) -> ChatExport:

@@ -55,6 +55,15 @@ class Ledger:
         self._file.write(line.encode("utf-8", "replace") + b"\n")
         self._file.flush()
 
+    def known(self) -> set[str]:
+        """What all has been written."""
+        return set(self._entries)
+
+    def drop(self, of: str) -> None:
+        """Note that a file is gone."""
+        self.add(of, Entry(self._entries[of].file, ""))
+        del self._entries[of]
+
     def _read(self, line: bytes) -> None:
         try:
             kind, of, file, fingerprint = json.loads(line)
@@ -63,3 +72,5 @@ class Ledger:
         # Names come back from a file that anybody may have edited.
         if kind == self._kind and isinstance(of, str) and isinstance(file, str) and _SAFE.fullmatch(file):
             self._entries[of] = Entry(file, str(fingerprint))
+            if not fingerprint:
+                del self._entries[of]
