@@ -1,0 +1,41 @@
+"""`chatgpt-capture report`: a year with ChatGPT, as one page."""
+
+import contextlib
+from pathlib import Path
+
+import click
+
+from analysis.cli import database_option
+
+
+@click.command("report", short_help="Write a year with ChatGPT as one page.")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--year", type=click.IntRange(1970, 9999), help="Default: the last one of which there is something.")
+@database_option
+def command(file: Path | None, year: int | None, database: Path) -> None:
+    """Write a year with ChatGPT into FILE (chatgpt-YEAR.html), one page that is complete in itself.
+
+    Every day, models, images, the longest conversations, cited sites, thinking time. The page fetches nothing.
+    """
+    from analysis.exports.folder import ExportFolder, FolderInUse
+    from analysis.exports.media import StoredFiles
+    from analysis.queries import open_archive
+    from analysis.report.figures import figures, years
+    from analysis.report.page import report_page
+
+    with contextlib.closing(open_archive(database)) as db:
+        known = years(db)
+        if known is None:
+            raise click.ClickException(f"{database}: holds no message yet")
+        year = year or known[1]
+        counted = figures(db, year)
+        if not counted.days:
+            raise click.ClickException(f"{database}: holds nothing of {year}, but of {known[0]} to {known[1]}")
+        page = report_page(counted, StoredFiles(database))
+    path = (file or Path(f"chatgpt-{year}.html")).expanduser()
+    try:
+        with ExportFolder(path.parent) as folder, folder.writing(path.name) as out:
+            out.write(page.encode("utf-8", "replace"))
+    except FolderInUse as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{path}: {counted.totals['prompts']:,} prompts, {counted.totals['answers']:,} answers in {year}")

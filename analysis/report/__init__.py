@@ -1,0 +1,1 @@
+"""A year with ChatGPT as one page: what is counted (`figures`), and how it is shown (`page`)."""
