@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from analysis import __version__, commands
+from analysis.queries import Unanswerable
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -45,6 +46,8 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(130) from None
+        except Unanswerable as error:
+            raise click.ClickException(str(error)) from None
         except sqlite3.ProgrammingError:
             raise
         except sqlite3.Error as error:

@@ -85,7 +85,7 @@ def find(db: sqlite3.Connection, question: Question) -> Found:
     terms = question.terms
     if not terms:
         return Found((), 0, question.sort or "rank")
-    source, values = _source(db, terms)
+    source, values = matching(db, terms)
     total = _count(db, source, values)
     by_rank = question.sort not in ("new", "old") and total <= MOST and "rank" in source
     sort = "rank" if by_rank else "old" if question.sort == "old" else "new"
@@ -112,7 +112,7 @@ def is_blankless(text: str) -> bool:
     return _BLANKLESS.search(text) is not None
 
 
-def _source(db: sqlite3.Connection, terms: list[str]) -> tuple[str, list[str]]:
+def matching(db: sqlite3.Connection, terms: list[str]) -> tuple[str, list[str]]:
     """A query for the rowids of what holds all terms."""
     words = [term for term in terms if not is_blankless(term)]
     parts = [term for term in terms if is_blankless(term)]

@@ -18,7 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from addon.archive import media_folder
-from analysis import queries
+from analysis import search
+from analysis.queries.archive import open_archive
+from analysis.queries.exchanges import event_types
+from analysis.queries.images import Image, images
+from analysis.queries.live import GrowingMessage, growing_messages
+from analysis.queries.turns import turns
 from scripts import loopback, scenes
 
 FILE_SECONDS = 10.0
@@ -180,8 +185,8 @@ def play(act: Act, proxy: loopback.Proxy, database: Path) -> bool:
     while browser.is_alive():
         time.sleep(0.02)
         row = growing(database)
-        if row is not None and row["text"] != shown and time.monotonic() >= due:
-            shown, due = row["text"], time.monotonic() + 0.6
+        if row is not None and row.text != shown and time.monotonic() >= due:
+            shown, due = row.text or "", time.monotonic() + 0.6
             print_growth(time.monotonic() - began, row)
     browser.join()
     print_log(proxy.wait_for_log(f"“{act.scene.title}”", 10))
@@ -198,8 +203,8 @@ def show(image: scenes.Image, proxy: loopback.Proxy, database: Path) -> bool:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the image was not stored in {FILE_SECONDS} s")
         time.sleep(0.02)
-    folder, path = media_folder(database).name, Path(row["asset_path"])
-    size = f"{row['mime_type']}, {row['width']}x{row['height']}, {row['size_bytes']:,} bytes"
+    folder, path = media_folder(database).name, Path(row.asset_path or "")
+    size = f"{row.mime_type}, {row.width}x{row.height}, {row.size_bytes:,} bytes"
     print(f"  {paint('file', 32)} {size}  {paint(f'{folder}/{path.parent}/{path.stem[:12]}…{path.suffix}', 2)}")
     return received.body == scenes.picture(image) == (media_folder(database) / path).read_bytes()
 
@@ -209,24 +214,23 @@ def asset_of(image: scenes.Image) -> str:
     return image.pointer.partition("://")[2]
 
 
-def stored(database: Path, asset_id: str) -> sqlite3.Row | None:
-    """The row of an asset whose bytes are stored and whose thumbnail is made."""
+def stored(database: Path, asset_id: str) -> Image | None:
+    """The image whose bytes are stored and whose thumbnail is made."""
     with reading(database) as db:
-        rows = [row for row in queries.images(db) if row["asset_id"] == asset_id and row["thumbnail_path"]]
-    return rows[0] if rows else None
+        return next((row for row in images(db) if row.asset_id == asset_id and row.thumbnail_path), None)
 
 
-def growing(database: Path) -> sqlite3.Row | None:
+def growing(database: Path) -> GrowingMessage | None:
     """The message that is growing, as any reader of the file sees it now."""
     with reading(database) as db:
-        rows = [row for row in queries.messages_in_progress(db) if row["text"]]
+        rows = [row for row in growing_messages(db) if row.text]
     return rows[-1] if rows else None
 
 
-def print_growth(seconds: float, row: sqlite3.Row) -> None:
-    label = f"  {paint('db', 32)}   {seconds:4.1f} s  {row['content_type']:<16} {len(row['text']):>4} characters  "
+def print_growth(seconds: float, row: GrowingMessage) -> None:
+    text = (row.text or "").replace("\n", " ")
+    label = f"  {paint('db', 32)}   {seconds:4.1f} s  {row.content_type:<16} {len(text):>4} characters  "
     room = COLUMNS - 43
-    text = row["text"].replace("\n", " ")
     print(label + paint(text if len(text) <= room else "…" + text[-room + 1 :], 2))
 
 
@@ -237,34 +241,27 @@ def print_results(database: Path) -> None:
             "SELECT … FROM turns",
             ["title", "asked", "served", "first token", "seconds", "characters"],
             [
-                (
-                    r["title"],
-                    r["requested_model"],
-                    r["model_slug"],
-                    r["seconds_to_first_token"],
-                    r["seconds"],
-                    r["characters"],
-                )
-                for r in queries.turns(db)
+                (r.title, r.requested_model, r.model_slug, r.seconds_to_first_token, r.seconds, r.characters)
+                for r in turns(db)
             ],
         )
         table(
             "SELECT … FROM image_gallery",
             ["title", "status", "size", "asset", "tool prompt"],
-            [
-                (r["title"], r["status"], f"{r['width']}x{r['height']}", r["asset_id"], r["tool_prompt"])
-                for r in queries.images(db)
-            ],
+            [(r.title, r.status, f"{r.width}x{r.height}", r.asset_id, r.tool_prompt) for r in images(db)],
         )
         table(
             "SELECT … FROM messages_fts WHERE … MATCH 'moon'",
             ["conversation", "role", "snippet"],
-            [(r["title"], r["role"], r["snippet"]) for r in queries.search(db, "moon")],
+            [
+                (hit.title, hit.role, "".join(f"[{piece}]" if found else piece for piece, found in hit.snippet))
+                for hit in search.find(db, search.Question("moon")).hits
+            ],
         )
         table(
             "SELECT type, count(*) FROM events GROUP BY type",
             ["type", "recognised", "events"],
-            [tuple(row) for row in queries.event_types(db)],
+            [row[:3] for row in event_types(db)],
         )
 
 
@@ -295,7 +292,7 @@ def paint(text: str, style: int) -> str:
 
 @contextlib.contextmanager
 def reading(database: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(queries.open_archive(database)) as db:
+    with contextlib.closing(open_archive(database)) as db:
         yield db
 
 

@@ -1,0 +1,22 @@
+"""What is asked of an archive, one typed function a question: the command line, the browser and notebooks ask alike.
+
+Reads only, while the capture writes. A row is a named tuple that documents its columns; columns named `..._at` are UTC
+in ISO 8601, `seconds...` are seconds, sizes are bytes, flags are 0 or 1, unknown is None. What can be long is an
+iterator: rows come as SQLite finds them.
+
+archive          open_archive(), identify(): which file, which row a beginning of an id means
+conversations    conversations(): what there is, the last active first
+threads          branch(), Thread: one conversation as it reads
+images           images(), lineage()
+live             what is growing now
+usage            models, times to the first token, days, tools, sizes
+sources          cited pages
+exchanges        exchanges, their events, raw bodies and timelines
+health           what of the capture to look at
+
+Searching is `analysis.search`, the tree of a conversation `analysis.tree`.
+"""
+
+from analysis.queries.archive import Unanswerable, open_archive
+
+__all__ = ["Unanswerable", "open_archive"]

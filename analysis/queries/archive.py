@@ -1,0 +1,80 @@
+"""Which file, and which row of it: opening an archive for reading, and what a beginning of an id means."""
+
+import sqlite3
+from pathlib import Path
+
+from addon.archive import APPLICATION_ID, VERSION
+
+_HEADER = b"SQLite format 3\0"
+_MOST_NAMED = 4
+
+
+class Unanswerable(Exception):
+    """What was asked cannot be answered: one line that says why, and what to do about it."""
+
+
+def open_archive(path: Path) -> sqlite3.Connection:
+    """Open an archive for reading. Raises `Unanswerable` when it is not there or is not one that this version reads."""
+    _check_file(path)
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+    try:
+        version = _version(db)
+    except sqlite3.OperationalError as error:
+        db.close()
+        # In a folder that may not be written SQLite cannot make the companions of a live file; without any there is
+        # nothing that only they hold.
+        if error.sqlite_errorname != "SQLITE_CANTOPEN" or path.with_name(path.name + "-wal").exists():
+            raise
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        version = _version(db)
+    if version != VERSION:
+        db.close()
+        raise Unanswerable(_other_version(path, version))
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def identify(db: sqlite3.Connection, table: str, beginning: str, column: str = "id", where: str = "1") -> str:
+    """The one id in `column` that begins so; `table`, `column` and `where` are ours. Raises `Unanswerable`."""
+    query = f"""SELECT DISTINCT {column} FROM {table} WHERE {where} AND {column} >= ? AND {column} < ?
+                ORDER BY {column} = ? DESC, {column} LIMIT {_MOST_NAMED + 1}"""
+    found = [row[0] for row in db.execute(query, (beginning, beginning + "\U0010ffff", beginning))]
+    what = table.replace("_", " ").removesuffix("s")
+    if not beginning or not found:
+        raise Unanswerable(f"no {what} has an id that begins with “{beginning}”")
+    if len(found) > 1 and found[0] != beginning:
+        more = ", …" if len(found) > _MOST_NAMED else ""
+        raise Unanswerable(f"“{beginning}” begins more than one id: {', '.join(found[:_MOST_NAMED])}{more}")
+    return str(found[0])
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        raise Unanswerable(f"{path}: there is no archive; name one with --db, or capture something first") from None
+    except OSError as error:
+        raise Unanswerable(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if not header:
+        raise Unanswerable(f"{path}: is empty, nothing has been captured into it")
+    if not header.startswith(_HEADER) or len(header) < 100:
+        raise Unanswerable(f"{path}: is not an SQLite database")
+    # An archive that is being made has its name already in the write-ahead log only.
+    if int.from_bytes(header[68:72]) not in (APPLICATION_ID, 0):
+        raise Unanswerable(f"{path}: is a database of another program")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        return -1
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _other_version(path: Path, version: int) -> str:
+    if version < 0:
+        return f"{path}: is a database of another program"
+    if version > VERSION:
+        return f"{path}: was written by a newer version ({version}, this one knows {VERSION}); update"
+    return f"{path}: was written by an older version; any capture or import into it brings it up to date"

@@ -1,0 +1,131 @@
+"""Captured exchanges: their facts, their typed events, and their raw bodies with the times at which they came."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Exchange(NamedTuple):
+    """A row of `streams` that people look at; `started_at` is when the request was sent, the other times follow."""
+
+    id: str
+    kind: str
+    source: str
+    state: str
+    error: str | None
+    conversation_id: str | None
+    conversation_title: str | None
+    request_message_id: str | None
+    requested_model: str | None
+    action: str | None
+    method: str | None
+    host: str | None
+    path: str | None
+    name: str | None
+    http_version: str | None
+    status_code: int | None
+    content_type: str | None
+    content_encoding: str | None
+    encoding: str | None
+    started_at: str | None
+    first_event_at: str | None
+    first_token_at: str | None
+    ended_at: str | None
+    event_count: int | None
+    unrecognised_count: int | None
+    wire_bytes: int | None
+    body_bytes: int | None
+
+
+class TypedEvent(NamedTuple):
+    """A typed or unrecognised event; `position` counts the exchange's events from 0, `data` is JSON."""
+
+    stream_id: str
+    position: int
+    received_at: str | None
+    type: str | None
+    recognised: int
+    conversation_id: str | None
+    message_id: str | None
+    data: str | None
+
+
+class EventType(NamedTuple):
+    """How often a type of event came, and when."""
+
+    type: str | None
+    recognised: int
+    events: int
+    first_received_at: str | None
+    last_received_at: str | None
+
+
+class RawBody(NamedTuple):
+    """What is kept of an exchange, each zstd, None when it is not: the decoded body, `arrivals` (JSON pairs of
+    microseconds since the start and body length), the body as it was on the wire if it could not be decoded, and the
+    JSON that the request sent.
+    """
+
+    body: bytes | None
+    arrivals: bytes | None
+    wire: bytes | None
+    request: bytes | None
+
+
+_EXCHANGE = """SELECT s.id, s.kind, s.source, s.state, s.error, s.conversation_id, c.title, s.request_message_id,
+                      s.requested_model, s.action, s.method, s.host, s.path, s.name, s.http_version, s.status_code,
+                      s.content_type, s.content_encoding, s.encoding, s.started_at, s.first_event_at, s.first_token_at,
+                      s.ended_at, s.event_count, s.unrecognised_count, s.wire_bytes, s.body_bytes
+               FROM streams s LEFT JOIN conversations c ON c.id = s.conversation_id"""
+
+
+def exchange(db: sqlite3.Connection, identity: str) -> Exchange | None:
+    """One exchange."""
+    row = db.execute(f"{_EXCHANGE} WHERE s.id = ?", [identity]).fetchone()
+    return Exchange(*row) if row else None
+
+
+def last_exchange(db: sqlite3.Connection) -> str | None:
+    """The id of the newest exchange in which an answer came."""
+    query = """SELECT id FROM streams INDEXED BY streams_started_at
+               WHERE kind IN ('turn', 'resume', 'topic') ORDER BY started_at DESC, id DESC LIMIT 1"""
+    row = db.execute(query).fetchone()
+    return row[0] if row else None
+
+
+def raw_body(db: sqlite3.Connection, identity: str) -> RawBody:
+    """What is kept of an exchange as it was received and sent."""
+    row = db.execute("SELECT body, arrivals, wire FROM stream_bodies WHERE stream_id = ?", [identity]).fetchone()
+    sent = db.execute("SELECT body FROM request_bodies WHERE stream_id = ?", [identity]).fetchone()
+    body, arrivals, wire = row or (None, None, None)
+    return RawBody(body, arrivals, wire, sent[0] if sent else None)
+
+
+def exchange_events(db: sqlite3.Connection, identity: str) -> Iterator[TypedEvent]:
+    """The typed and unrecognised events of one exchange, in order."""
+    query = f"SELECT {', '.join(TypedEvent._fields)} FROM events WHERE stream_id = ? ORDER BY position"
+    return (TypedEvent(*row) for row in db.execute(query, [identity]))
+
+
+def events(
+    db: sqlite3.Connection, *, event_type: str = "", unrecognised: bool = False, limit: int | None = None
+) -> Iterator[TypedEvent]:
+    """Events of all exchanges, the newest first."""
+    where, values = [], []
+    if event_type:
+        where.append("e.type = ?")
+        values.append(event_type)
+    if unrecognised:
+        where.append("e.recognised = 0")
+    columns = ", ".join(f"e.{name}" for name in TypedEvent._fields)
+    # Exchanges are in the order of time; the events of one are in the order of their place in it.
+    query = f"""SELECT {columns} FROM streams s JOIN events e ON e.stream_id = s.id
+                WHERE {" AND ".join(where) or "1"} ORDER BY s.started_at DESC, s.id DESC, e.position DESC LIMIT ?"""
+    return (TypedEvent(*row) for row in db.execute(query, [*values, -1 if limit is None else limit]))
+
+
+def event_types(db: sqlite3.Connection) -> list[EventType]:
+    """How often each type came, what was not understood first, then the most frequent."""
+    query = """SELECT type, recognised, count(*), min(received_at), max(received_at) FROM events
+               GROUP BY type, recognised ORDER BY recognised, count(*) DESC, type"""
+    return [EventType(*row) for row in db.execute(query)]

@@ -1,0 +1,83 @@
+"""How the capture is doing: what there is, what runs now, and what somebody should look at."""
+
+import sqlite3
+from typing import NamedTuple
+
+
+class HealthFact(NamedTuple):
+    """A row of `capture_health`: a name, a count or a time, whether it asks for attention, and more about it."""
+
+    name: str
+    value: int | str | None
+    attention: int
+    detail: str | None
+
+
+class Totals(NamedTuple):
+    """How much there is. Messages are numbered as they come: the highest number costs no count over all of them."""
+
+    conversations: int
+    messages: int
+    exchanges: int
+    images: int
+    files: int
+    first_at: str | None
+    last_at: str | None
+
+
+class LastAnswer(NamedTuple):
+    """The newest exchange that brought an answer, and how it ended."""
+
+    stream_id: str
+    conversation_id: str | None
+    title: str | None
+    model_slug: str | None
+    state: str
+    started_at: str | None
+    ended_at: str | None
+
+
+class ProxyRun(NamedTuple):
+    """A run of the proxy that has not said that it ended: it runs, or it was killed."""
+
+    id: str
+    started_at: str | None
+    streams: int | None
+    uncaptured: int | None
+
+
+def health(db: sqlite3.Connection) -> list[HealthFact]:
+    """All facts; goes through the whole archive."""
+    return [HealthFact(*row) for row in db.execute("SELECT name, value, attention, detail FROM capture_health")]
+
+
+def totals(db: sqlite3.Connection) -> Totals:
+    """How much there is, and from when to when."""
+    query = """SELECT (SELECT count(*) FROM conversations), (SELECT coalesce(max(n), 0) FROM messages),
+                      (SELECT count(*) FROM streams), (SELECT count(*) FROM image_generations),
+                      (SELECT count(*) FROM files), (SELECT min(started_at) FROM streams),
+                      (SELECT max(started_at) FROM streams)"""
+    return Totals(*db.execute(query).fetchone())
+
+
+def last_answer(db: sqlite3.Connection) -> LastAnswer | None:
+    """The newest exchange that a message was sent in, or answered in."""
+    query = """SELECT s.id, s.conversation_id, c.title,
+                      (SELECT m.model_slug FROM messages m WHERE m.stream_id = s.id AND m.model_slug IS NOT NULL
+                       ORDER BY m.n DESC LIMIT 1), s.state, s.started_at, s.ended_at
+               FROM streams s INDEXED BY streams_started_at LEFT JOIN conversations c ON c.id = s.conversation_id
+               WHERE s.kind IN ('turn', 'resume', 'topic') ORDER BY s.started_at DESC, s.id DESC LIMIT 1"""
+    row = db.execute(query).fetchone()
+    return LastAnswer(*row) if row else None
+
+
+def open_runs(db: sqlite3.Connection) -> list[ProxyRun]:
+    """Runs that have not ended, the newest first."""
+    query = "SELECT id, started_at, streams, uncaptured FROM runs WHERE ended_at IS NULL ORDER BY started_at DESC"
+    return [ProxyRun(*row) for row in db.execute(query)]
+
+
+def streaming(db: sqlite3.Connection) -> int:
+    """How many exchanges are streaming now."""
+    count: int = db.execute("SELECT count(*) FROM streams WHERE state = 'streaming'").fetchone()[0]
+    return count

@@ -1,0 +1,65 @@
+"""The pages that answers cite."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class CitedPage(NamedTuple):
+    """An address and how often it was cited: in how many messages, in which conversation last."""
+
+    url: str
+    title: str | None
+    attribution: str | None
+    messages: int
+    conversations: int
+    last_cited_at: str | None
+    conversation_id: str | None
+
+
+class CitedSite(NamedTuple):
+    """A host, and how many of its pages were cited in how many messages."""
+
+    host: str
+    pages: int
+    messages: int
+
+
+_OF = "FROM citations c JOIN messages m ON m.n = c.message_n"
+
+
+def cited_pages(
+    db: sqlite3.Connection, *, conversation_id: str = "", words: str = "", limit: int | None = None
+) -> Iterator[CitedPage]:
+    """Pages, the most often cited first; `words` must be in the address, the title or the name of the publisher."""
+    where, values = _where(conversation_id, words)
+    query = f"""SELECT c.url, max(c.title), max(c.attribution), count(DISTINCT c.message_n) AS messages,
+                       count(DISTINCT m.conversation_id), max(coalesce(m.created_at, m.first_seen_at)) AS last_at,
+                       m.conversation_id
+                {_OF} WHERE {where} GROUP BY c.url ORDER BY messages DESC, last_at DESC, c.url LIMIT ?"""
+    return (CitedPage(*row) for row in db.execute(query, [*values, -1 if limit is None else limit]))
+
+
+def cited_sites(
+    db: sqlite3.Connection, *, conversation_id: str = "", words: str = "", limit: int | None = None
+) -> list[CitedSite]:
+    """Hosts, the most often cited first."""
+    where, values = _where(conversation_id, words)
+    bare = "substr(c.url, instr(c.url, '://') + 3)"
+    host = f"lower(substr({bare}, 1, instr({bare} || '/', '/') - 1))"
+    query = f"""SELECT {host} AS host, count(DISTINCT c.url), count(DISTINCT c.message_n) AS messages
+                {_OF} WHERE {where} GROUP BY host ORDER BY messages DESC, host LIMIT ?"""
+    return [CitedSite(*row) for row in db.execute(query, [*values, -1 if limit is None else limit])]
+
+
+def _where(conversation_id: str, words: str) -> tuple[str, list[str]]:
+    conditions, values = ["1"], []
+    if conversation_id:
+        conditions.append("m.conversation_id = ?")
+        values.append(conversation_id)
+    for word in words.split():
+        conditions.append(
+            "instr(lower(c.url || ' ' || coalesce(c.title, '') || ' ' || coalesce(c.attribution, '')), lower(?))"
+        )
+        values.append(word)
+    return " AND ".join(conditions), values

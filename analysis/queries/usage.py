@@ -1,0 +1,144 @@
+"""Figures: models, times, periods, tools, and how large everything is."""
+
+import sqlite3
+from typing import Literal, NamedTuple
+
+type Period = Literal["day", "week", "month", "year"]
+
+
+class ModelUsage(NamedTuple):
+    """A row of `model_usage`: a model asked for and one that answered. Seconds; None where nobody saw it stream."""
+
+    requested_model: str | None
+    model_slug: str
+    answers: int
+    conversations: int
+    characters: int | None
+    reasoning_seconds: float | None
+    average_seconds_to_first_token: float | None
+    first_at: str | None
+    last_at: str | None
+
+
+class ModelSpeed(NamedTuple):
+    """How fast a model answered, of the answers that somebody saw stream: half of them, and 90 of 100, were faster
+    than `p50` and `p90` seconds to the first token; `characters_per_second` is the median.
+    """
+
+    model_slug: str
+    answers: int
+    seconds_to_first_token_p50: float
+    seconds_to_first_token_p90: float
+    characters_per_second: float | None
+
+
+class Activity(NamedTuple):
+    """What was said and made in a period; `period` is `2026-11-23`, `2026-W48`, `2026-11` or `2026`. UTC."""
+
+    period: str
+    prompts: int
+    answers: int
+    images: int
+    conversations: int
+
+
+class ToolUsage(NamedTuple):
+    """How often a tool was called, and in how many conversations."""
+
+    tool: str
+    calls: int
+    conversations: int
+
+
+class TableSize(NamedTuple):
+    """A table, its rows and the bytes of it and its indexes; `bytes` is None where SQLite cannot say."""
+
+    name: str
+    rows: int
+    bytes: int | None
+
+
+def model_usage(db: sqlite3.Connection) -> list[ModelUsage]:
+    """Models, those that answered most first."""
+    query = "SELECT * FROM model_usage ORDER BY answers DESC, model_slug, requested_model"
+    return [ModelUsage(*row) for row in db.execute(query)]
+
+
+_TIMED = """
+    SELECT m.model_slug, (julianday(s.first_token_at) - julianday(s.started_at)) * 86400 AS wait,
+           length(m.text) / nullif((julianday(m.completed_at) - julianday(m.first_token_at)) * 86400, 0) AS speed
+    FROM streams s JOIN messages m ON m.stream_id = s.id
+    WHERE s.first_token_at IS NOT NULL AND s.kind = 'turn' AND m.role = 'assistant' AND m.end_turn = 1
+      AND m.model_slug IS NOT NULL"""
+
+
+def model_speeds(db: sqlite3.Connection) -> list[ModelSpeed]:
+    """Models by their answers that were seen to stream, those with most first."""
+    query = f"""
+        WITH timed AS ({_TIMED}), ranked AS (
+            SELECT model_slug, wait, speed, count(*) OVER of AS answers, count(speed) OVER of AS speeds,
+                   row_number() OVER (PARTITION BY model_slug ORDER BY wait) AS place,
+                   iif(speed IS NULL, NULL, row_number() OVER (PARTITION BY model_slug ORDER BY speed DESC)) AS fast
+            FROM timed WINDOW of AS (PARTITION BY model_slug))
+        SELECT model_slug, max(answers), round(max(iif(place = (answers + 1) / 2, wait, NULL)), 3),
+               round(max(iif(place = (answers * 9 + 9) / 10, wait, NULL)), 3),
+               round(max(iif(fast = (speeds + 1) / 2, speed, NULL)), 1)
+        FROM ranked GROUP BY model_slug ORDER BY 2 DESC, 1"""
+    return [ModelSpeed(*row) for row in db.execute(query)]
+
+
+_PERIODS = {"day": "day", "week": "strftime('%G-W%V', day)", "month": "substr(day, 1, 7)", "year": "substr(day, 1, 4)"}
+
+
+def activity(db: sqlite3.Connection, period: Period = "month", *, since: str = "", until: str = "") -> list[Activity]:
+    """What was said and made, by period, the oldest first. `since` and `until` are days or their beginnings.
+
+    Conversations of longer periods are counted once for each day on which something was said in them.
+    """
+    query = f"""SELECT {_PERIODS[period]} AS period, sum(prompts), sum(answers), sum(images), sum(conversations)
+                FROM daily_activity WHERE day >= ? AND day < ? GROUP BY period ORDER BY period"""
+    return [Activity(*row) for row in db.execute(query, [since, (until or "9") + "\U0010ffff"])]
+
+
+def tools(db: sqlite3.Connection) -> list[ToolUsage]:
+    """Tools, the most called first."""
+    query = """SELECT recipient, count(*), count(DISTINCT conversation_id) FROM messages
+               WHERE role = 'assistant' AND recipient <> 'all' GROUP BY recipient ORDER BY 2 DESC, 1"""
+    return [ToolUsage(*row) for row in db.execute(query)]
+
+
+def image_count(db: sqlite3.Connection) -> dict[str, int]:
+    """How many images there are, by status."""
+    query = "SELECT coalesce(status, ''), count(*) FROM image_generations GROUP BY 1 ORDER BY 2 DESC"
+    return dict(tuple(row) for row in db.execute(query))
+
+
+def table_sizes(db: sqlite3.Connection) -> list[TableSize]:
+    """The tables and how large they are, the largest first; search indexes count as one table each."""
+    names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+    virtual = [name for name in names if name in ("messages_fts", "messages_fts_cjk")]
+    sizes = _bytes(db, virtual)
+    tables = [
+        name for name in names if not name.startswith(("sqlite_", "_sqlite_", "messages_fts_")) or name in virtual
+    ]
+    counted = [TableSize(name, _rows(db, name, name in virtual), sizes.get(name)) for name in tables]
+    return sorted(counted, key=lambda size: (-(size.bytes or 0), size.name))
+
+
+def _bytes(db: sqlite3.Connection, virtual: list[str]) -> dict[str, int]:
+    query = """SELECT s.tbl_name, sum(d.pgsize) FROM dbstat d JOIN sqlite_schema s ON s.name = d.name
+               WHERE d.aggregate GROUP BY s.tbl_name"""
+    sizes: dict[str, int] = {}
+    try:
+        for table, size in db.execute(query):
+            # The longest that fits: the shadow tables of one index begin like the other's.
+            owner = max((name for name in virtual if table.startswith(name + "_")), key=len, default=table)
+            sizes[owner] = sizes.get(owner, 0) + size
+    except sqlite3.OperationalError:
+        return {}  # an SQLite that was built without dbstat
+    return sizes
+
+
+def _rows(db: sqlite3.Connection, table: str, virtual: bool) -> int:
+    count: int = db.execute(f"SELECT count(*) FROM {table + '_docsize' if virtual else table}").fetchone()[0]
+    return count
