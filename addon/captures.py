@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from addon.asset_capture import AssetCapture
-from addon.capture import Capture, Summary
-from addon.document_capture import DocumentCapture, FindUnchanged, never_seen
-from addon.download_capture import DownloadCapture
+from addon.answers.capture import Capture, Summary
+from addon.answers.legs import FindLegs, Leg, no_legs
+from addon.documents.document_capture import DocumentCapture, FindUnchanged, never_seen
 from addon.exchange import Closing, Opening
-from addon.legs import FindLegs, Leg, no_legs
-from addon.media import MediaFolder
+from addon.files.asset_capture import AssetCapture
+from addon.files.download_capture import DownloadCapture
+from addon.files.media import MediaFolder
 from addon.records import Record
-from addon.socket_capture import SocketCapture
-from addon.socket_states import Sockets
+from addon.sockets.socket_capture import SocketCapture
+from addon.sockets.socket_states import Sockets
 
 
 class Capturing(Protocol):

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from addon.payload import dumps
 from addon.records import Stream
+from addon.wire.payload import dumps
 
 
 @dataclass(frozen=True, slots=True)

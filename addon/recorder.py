@@ -21,21 +21,21 @@ from pathlib import Path
 import orjson
 
 from addon import archive
-from addon.budget import weight
+from addon.answers.ending import broken_off, unreadable
+from addon.answers.legs import Leg, LegKey, earlier
 from addon.captures import Capturing, Surroundings, capture_of
-from addon.ending import broken_off, unreadable
 from addon.errors import ArchiveError, DamagedArchive
 from addon.exchange import Closing, Opening
+from addon.files.media import MediaFolder
+from addon.files.thumbnailer import Thumbnailer
 from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
-from addon.legs import Leg, LegKey, earlier
-from addon.media import MediaFolder
 from addon.records import AbandonedTopics, AssetFile, Record, Run, Thumbnail
 from addon.reports import report, trace
-from addon.safekeeping import set_aside
 from addon.segments import LeftSegments, SegmentReader, run_of, segments
-from addon.store import Store, StoreBusy
-from addon.thumbnailer import Thumbnailer
+from addon.store.safekeeping import set_aside
+from addon.store.store import Store, StoreBusy
+from addon.wire.budget import weight
 
 SNAPSHOT_SECONDS = 0.19
 """How often a growing message is written: readers see it within a quarter of a second, wake-ups included."""

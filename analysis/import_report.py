@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from addon.importers import Imported
+    from addon.importing.importers import Imported
     from analysis.fidelity import Count
 
 _KINDS = {"har": "HAR", "export": "export", "events": "event stream", "document": "document", "flows": "saved flows"}
@@ -44,7 +44,7 @@ class ImportReport:
     @contextlib.contextmanager
     def file(self, name: str, *, named: bool) -> Iterator["Imported"]:
         """What comes of one file; `named` by the person, so that it is a failure when it is nothing of ours."""
-        from addon.importers import Imported
+        from addon.importing.importers import Imported
 
         began = time.monotonic()
         done = Imported(printable(name))
@@ -83,7 +83,7 @@ class ImportReport:
             click.echo(self._verdict())
 
     def _nothing(self) -> None:
-        from addon.importers import Imported
+        from addon.importing.importers import Imported
 
         self._add(Imported("import", failures=["nothing to import was found"]), 0)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from analysis.import_report import printable
 
 if TYPE_CHECKING:
-    from addon.import_files import ImportFile
+    from addon.importing.import_files import ImportFile
 
 _WORTH_BYTES = 8 * 1024 * 1024
 """Smaller files are done before a bar can be read."""

@@ -9,7 +9,7 @@ from typing import Any
 from addon.archive import media_folder
 from addon.captures import Surroundings, capture_of
 from addon.exchange import Closing
-from addon.media import MediaFolder
+from addon.files.media import MediaFolder
 from tests.recording import ENDED, FINISHED, STARTED, Archive, Row, message, opening, shown, v1
 
 ESTUARY = "/backend-api/estuary/content"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from addon.capture import Capture, Closing, Opening
+from addon.answers.capture import Capture, Closing, Opening
+from addon.answers.legs import Leg, LegKey, earlier
 from addon.captures import Capturing, Surroundings, capture_of
-from addon.legs import Leg, LegKey, earlier
-from addon.store import Store
+from addon.store.store import Store
 
 STARTED = 1_790_000_000_000_000
 ENDED = Closing("end")

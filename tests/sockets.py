@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from addon.exchange import Closing, Opening
-from addon.socket_capture import SocketCapture
-from addon.socket_states import Sockets
 from addon.socket_tap import BINARY, FROM_CLIENT
+from addon.sockets.socket_capture import SocketCapture
+from addon.sockets.socket_states import Sockets
 from scripts import scenes
 from tests.recording import STARTED, Archive
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.content_coding import ContentDecoder
 from addon.endpoints import HOSTS, INTERCEPTED, classify
 from addon.errors import StreamError
 from addon.journal import Journal, Kind
 from addon.segments import SegmentReader
+from addon.wire.content_coding import ContentDecoder
 from scripts.loopback import encode
 
 CODINGS = ("identity", "gzip", "deflate", "deflate-raw", "br", "zstd", "gzip, br", "zstd, deflate, gzip")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.asset_ids import address_in, address_of, asset_id, id_at, is_derived, pointer_id, sandbox_id
+from addon.wire.asset_ids import address_in, address_of, asset_id, id_at, is_derived, pointer_id, sandbox_id
 
 HEX = "000000002ca87246870a5face5cbfa35"
 PAGE = "0a1b2c3d4e5f678#file_00000000ab#p_3.jpg"

@@ -10,8 +10,8 @@ import pytest
 
 from addon.captures import Surroundings, capture_of
 from addon.exchange import Closing
-from addon.file_types import HEAD_BYTES
-from addon.media import Incoming, MediaFolder
+from addon.files.file_types import HEAD_BYTES
+from addon.files.media import Incoming, MediaFolder
 from scripts.loopback import encode
 from tests.cuts import cuts
 from tests.receiving import ESTUARY, FILES, asset, download, kept, mention, png, receive, stored, surroundings
@@ -230,7 +230,7 @@ def test_a_web_page_that_is_meant_to_be_saved_is_a_file(archive: Archive) -> Non
 
 
 def test_a_file_beyond_the_limit_is_not_stored(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("addon.asset_capture.MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr("addon.files.asset_capture.MAX_FILE_BYTES", 1000)
     stream = receive(archive, b"x" * 1001, chunks=[b"x" * 500, b"x" * 501, b"more"], content_length=None)
     assert stream is not None
     assert (stream["state"], stream["error"]) == ("error", "the file exceeds 1000 bytes")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from addon import budget
-from addon.budget import Budget, loads_bounded, memory_of
 from addon.errors import StreamError
+from addon.wire import budget
+from addon.wire.budget import Budget, loads_bounded, memory_of
 from scripts import scenes
 from tests.recording import (
     FINISHED,

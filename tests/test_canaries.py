@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from addon.audit import SHAPES, audit, matches
-from addon.evidence import compress, decompress
+from addon.upkeep.audit import SHAPES, audit, matches
+from addon.wire.evidence import compress, decompress
 from scripts import loopback, scenes
 from tests.conftest import Capturing, capture
 from tests.recording import Archive, message, request, shown, v1

@@ -8,8 +8,8 @@ from typing import Any
 import brotli
 import pytest
 
-from addon import capture
-from addon.evidence import compress, decompress
+from addon.answers import capture
+from addon.wire.evidence import compress, decompress
 from scripts import scenes
 from tests.recording import (
     FINISHED,

@@ -9,8 +9,8 @@ from typing import Any
 import brotli
 import pytest
 
-from addon.content_coding import MAX_CODINGS, PIECE_BYTES, ContentDecoder
 from addon.errors import StreamError
+from addon.wire.content_coding import MAX_CODINGS, PIECE_BYTES, ContentDecoder
 from tests.cuts import cuts
 
 if sys.version_info >= (3, 14):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from addon.conversation import ConversationDecoder
-from addon.message_states import Exchange
+from addon.answers.conversation import ConversationDecoder
+from addon.answers.message_states import Exchange
 from addon.records import Conversation, Message, MessageGrowth, Record, TypedEvent
-from addon.sse import Event, EventStreamParser
+from addon.wire.sse import Event, EventStreamParser
 from tests.cuts import cuts
 from tests.recording import FINISHED, STATUS, TEXT, delta, envelope, event, message, shown, v0, v1
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from addon import cumulative
-from addon.cumulative import UnreadFrames, growing_message_id
+from addon.answers import cumulative
+from addon.answers.cumulative import UnreadFrames, growing_message_id
 
 
 def frame(text: str, *, status: str = "in_progress", **others: Any) -> bytes:

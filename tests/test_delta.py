@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from addon.delta import MAX_ARRAY_GAP, MAX_DEPTH, MAX_PATCH_DEPTH, DeltaDecoder
-from addon.edits import leaves
-from addon.payload import dumps
+from addon.answers.delta import MAX_ARRAY_GAP, MAX_DEPTH, MAX_PATCH_DEPTH, DeltaDecoder
+from addon.answers.edits import leaves
+from addon.wire.payload import dumps
 
 
 def decoded(*deltas: dict[str, Any]) -> DeltaDecoder:

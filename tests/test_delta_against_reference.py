@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from addon.delta import DeltaDecoder
-from addon.payload import dumps
+from addon.answers.delta import DeltaDecoder
+from addon.wire.payload import dumps
 from tests import reference
 
 

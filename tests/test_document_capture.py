@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from addon.capture import Closing
+from addon.answers.capture import Closing
 from addon.captures import Surroundings, capture_of
-from addon.evidence import decompress
+from addon.wire.evidence import decompress
 from scripts.loopback import encode
 from tests.recording import FINISHED, STARTED, Archive, Row, message, opening
 from tests.test_documents import mapped, node

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from addon.document_reading import DocumentReading
-from addon.documents import conversation_records, digest_of, message_count
+from addon.documents.document_reading import DocumentReading
+from addon.documents.documents import conversation_records, digest_of, message_count
 from addon.records import Certainty, Conversation, DocumentRead, Message, Record, Stream, TypedEvent
 from tests.conftest import CAPTURES, needs_captures
 from tests.recording import FINISHED, STARTED, Archive, Row, message

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from addon.evidence import decompress
+from addon.wire.evidence import decompress
 from tests.conftest import CAPTURES, needs_captures
 from tests.receiving import ESTUARY, FILES, asset, download, png, receive
 from tests.recording import FINISHED, Archive, archive_at, message, shown, v1

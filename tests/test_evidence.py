@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.evidence import Evidence, compress, decompress
-from addon.redaction import redact
-from addon.sse import Event, EventStreamParser
+from addon.wire.evidence import Evidence, compress, decompress
+from addon.wire.redaction import redact
+from addon.wire.sse import Event, EventStreamParser
 from tests.cuts import cuts
 
 if sys.version_info >= (3, 14):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from addon.evidence import decompress
 from addon.journal import Kind
 from addon.segments import SegmentReader
+from addon.wire.evidence import decompress
 from scripts.experiments.faults import FAULTS, Running, inflict, started
 from scripts.experiments.traffic import Heard, Traffic
 from tests.conftest import rows, wait_for_rows

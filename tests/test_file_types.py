@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from addon.file_types import HEAD_BYTES, ends_early, file_type
-from addon.image_size import image_size
+from addon.files.file_types import HEAD_BYTES, ends_early, file_type
+from addon.files.image_size import image_size
 
 
 def picture(form: str, size: tuple[int, int] = (37, 21), mode: str = "RGB", **settings: object) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from addon.archive import inflight_folder, media_folder
-from addon.evidence import decompress
+from addon.wire.evidence import decompress
 from scripts import loopback, scenes
 from scripts.loopback import URL_SECRETS, File, Files, Received
 from tests.conftest import Capturing, capture, rows

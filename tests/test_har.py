@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from addon.har import exchange_of
+from addon.importing.har import exchange_of
 
 OTHERWISE = 1_000_000
 STARTED = 1_790_000_000_250_000

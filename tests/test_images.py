@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from addon import images
-from addon.asset_ids import pointer_id
-from addon.capture import Closing
+from addon.answers import images
+from addon.answers.capture import Closing
 from addon.records import ImageCall
+from addon.wire.asset_ids import pointer_id
 from tests.recording import (
     FINISHED,
     STARTED,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from addon.archive import inflight_folder
-from addon.evidence import decompress
+from addon.wire.evidence import decompress
 from scripts import loopback, scenes
 from tests.conftest import ADDON, ROOT, Capturing, capture, rows
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.json_text import Damaged, JsonBroken, JsonCut, JsonText
+from addon.importing.json_text import Damaged, JsonBroken, JsonCut, JsonText
 
 
 class Pieces(io.BytesIO):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-CORE = sorted(path for path in (ROOT / "addon").glob("*.py") if path.stem != "__init__")
+CORE = sorted(path for path in (ROOT / "addon").rglob("*.py") if path.stem != "__init__")
 
 
 def imported(path: str) -> set[str]:
@@ -50,24 +50,18 @@ def test_the_proxy_side_imports_nothing_of_the_decoding_side() -> None:
         assert inner <= {"addon.errors", "addon.journal"}, name
 
 
-REPARSE = ("reparse", "stored_streams", "scratch", "differences")
-"""Reading again compares two databases."""
+def test_only_the_packages_that_write_archives_know_sqlite() -> None:
+    knowing = {path.parent.name for path in CORE if {"sqlite3", "sqlite_utils"} & imported(str(path))}
+    assert knowing == {"store", "upkeep"}
 
 
-def test_only_the_store_side_knows_sqlite() -> None:
-    knowing = {path.stem for path in CORE if {"sqlite3", "sqlite_utils"} & imported(str(path))}
-    writers = {path.stem for path in CORE if path.stem.endswith("rows")}
-    assert knowing == writers | {
-        "store",
-        "attachments",
-        "migrations",
-        "database",
-        "safekeeping",
-        "other_archive",
-        "retention",
-        "audit",
-        *REPARSE,
-    }
+def test_packages_build_on_one_another_in_one_direction() -> None:
+    """Beside the modules of the line itself, each knows only those before it."""
+    order = ("wire", "answers", "documents", "files", "sockets", "store", "importing", "upkeep")
+    for path in CORE:
+        if path.parent.name in order:
+            known = {name.split(".")[1] for name in imported(str(path)) if name.startswith("addon.")} & set(order)
+            assert known <= set(order[: order.index(path.parent.name) + 1]), path
 
 
 def test_the_recorder_starts_without_mitmproxy_and_without_what_only_migrations_need() -> None:
@@ -81,7 +75,7 @@ def test_no_module_shadows_one_that_mitmproxy_could_import() -> None:
     taken = set(sys.stdlib_module_names) | {
         name.replace("-", "_") for name in importlib.metadata.packages_distributions()
     }
-    assert {path.stem for path in CORE} & taken == set()
+    assert {path.stem for path in (ROOT / "addon").iterdir()} & taken == set()
 
 
 def test_rendering_knows_neither_a_database_nor_a_server() -> None:

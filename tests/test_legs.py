@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from addon.conversation import ConversationDecoder
-from addon.evidence import compress, decompress, pieces
+from addon.answers.conversation import ConversationDecoder
+from addon.answers.legs import Leg, Transcript, earlier, events_of
+from addon.answers.message_states import Exchange
 from addon.exchange import Closing
-from addon.legs import Leg, Transcript, earlier, events_of
-from addon.message_states import Exchange
+from addon.wire.evidence import compress, decompress, pieces
 from scripts import scenes
 from tests.recording import (
     FINISHED,

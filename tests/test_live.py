@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.evidence import decompress
+from addon.wire.evidence import decompress
 from scripts import loopback, scenes
 from tests.conftest import CAPTURES, Capturing, capture, needs_captures
 from tests.reference import decode, text_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from addon.reparse import reparse
+from addon.upkeep.reparse import reparse
 from scripts import loopback, scenes
 from tests.conftest import Capturing, capture
 from tests.test_interruptions import recorder_of

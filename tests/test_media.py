@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.media import MediaFolder, StoredFile, thumbnail_path
+from addon.files.media import MediaFolder, StoredFile, thumbnail_path
 
 TIDE = hashlib.sha256(b"a tide").hexdigest()
 

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from addon.archive import media_folder
-from addon.archive_writer import ArchiveWriter
-from addon.merging import Merged, Merging
 from addon.records import Thumbnail
+from addon.store.archive_writer import ArchiveWriter
+from addon.upkeep.merging import Merged, Merging
 from scripts.made_up_export import Size, write
 from scripts.scenes import image_answer, plain_answer
 from tests.receiving import FILES, download, kept, mention, png, receive
@@ -303,7 +303,7 @@ def test_a_merge_that_is_stopped_anywhere_is_gone_on_with(tmp_path: Path) -> Non
     merge(tmp_path / "whole.db", ada, bob)
     for stop in range(0, 120, 15):
         code = (
-            "import addon.archive_writer as w, os, signal, sys; w.BATCH_RECORDS = 40; inner = w.ArchiveWriter.add\n"
+            "import addon.store.archive_writer as w, os, signal, sys; w.BATCH_RECORDS = 40; inner = w.ArchiveWriter.add\n"
             f"left = iter(range({stop}))\n"
             "def add(self, records):\n"
             "    if next(left, None) is None: os.kill(os.getpid(), signal.SIGKILL)\n    inner(self, records)\n"

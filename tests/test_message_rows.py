@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from addon.capture import Closing
+from addon.answers.capture import Closing
 from addon.records import Message, MessageGrowth
 from tests.recording import (
     FINISHED,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from addon.messages import Observation, citations_of, is_visible, read_message, text_of
+from addon.answers.messages import Observation, citations_of, is_visible, read_message, text_of
 from addon.records import Asset, Citation, Message
 from tests import reference
 from tests.recording import Archive, archive_at, envelope, message, v0

@@ -11,10 +11,10 @@ import pytest
 from sqlite_utils import Database
 
 from addon import archive as files
-from addon import migrations
 from addon.errors import ArchiveError
 from addon.records import Run
-from addon.store import Store, StoreBusy
+from addon.store import migrations
+from addon.store.store import Store, StoreBusy
 from tests.receiving import download, png, receive
 from tests.recording import (
     FINISHED,

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from addon.evidence import decompress
+from addon.wire.evidence import decompress
 from scripts import loopback, scenes
 from tests.conftest import Capturing
 

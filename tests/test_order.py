@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from addon.order import MAX_WAITING, Order
-from addon.pubsub import Piece
+from addon.sockets.order import MAX_WAITING, Order
+from addon.sockets.pubsub import Piece
 
 
 def piece(number: int, parent: int | None = None, text: bytes = b"x") -> Piece:

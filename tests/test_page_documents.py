@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from addon.document_reading import DocumentReading
+from addon.documents.document_reading import DocumentReading
+from addon.documents.page_documents import PageDocument, document_records
 from addon.endpoints import _DOCUMENTS
-from addon.page_documents import PageDocument, document_records
 from addon.records import TypedEvent
 from tests.conftest import CAPTURES, needs_captures
 from tests.recording import FINISHED, STARTED, Archive, Row, envelope, message, request, v0

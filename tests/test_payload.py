@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.payload import (
+from addon.wire.payload import (
     array,
     boolean,
     dumps,

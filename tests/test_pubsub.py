@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.pubsub import Piece, Subscription, Update, binary, cut, received, sent
+from addon.sockets.pubsub import Piece, Subscription, Update, binary, cut, received, sent
 
 TOPIC = "conversation-turn-T"
 

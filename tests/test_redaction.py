@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from addon.redaction import redact, redact_event
+from addon.wire.redaction import redact, redact_event
 
 
 def jwt(**claims: Any) -> str:

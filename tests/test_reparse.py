@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from addon.ending import closing_of
+from addon.answers.ending import closing_of
 from addon.errors import ArchiveError
 from addon.exchange import Closing
-from addon.reparse import ReparseReport, reparse
+from addon.upkeep.reparse import ReparseReport, reparse
 from scripts import scenes
 from tests.conftest import CAPTURES, ROOT, needs_captures
 from tests.recording import (
@@ -349,7 +349,7 @@ def test_a_reader_that_is_killed_leaves_the_archive_as_it_was(archive: Archive) 
     edit(archive, "UPDATE messages SET text = 'spoilt'")
     before = archive.dump()
     code = (
-        "import os, sys, pathlib; from addon.reparse import reparse\n"
+        "import os, sys, pathlib; from addon.upkeep.reparse import reparse\n"
         "reparse(pathlib.Path(sys.argv[1]), progress=lambda done, total: done == total // 2 and os._exit(9))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(archive.path)], cwd=ROOT, timeout=60, check=False)

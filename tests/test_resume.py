@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from addon.capture import Capture
+from addon.answers.capture import Capture
+from addon.answers.legs import Leg, no_legs
 from addon.exchange import Closing
-from addon.legs import Leg, no_legs
 from scripts import scenes
 from tests.recording import (
     ENDED,

@@ -12,7 +12,7 @@ import pytest
 from addon.archive import media_folder
 from addon.errors import ArchiveError
 from addon.records import AssetFile, Run
-from addon.retention import prune, vacuum
+from addon.upkeep.retention import prune, vacuum
 from tests.conftest import ROOT
 from tests.recording import FINISHED, STARTED, TABLES, Archive, archive_at, message, request, shown, v1
 

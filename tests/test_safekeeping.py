@@ -11,8 +11,8 @@ import pytest
 
 from addon.errors import DamagedArchive
 from addon.records import Run
-from addon.safekeeping import set_aside
-from addon.store import Store
+from addon.store.safekeeping import set_aside
+from addon.store.store import Store
 from scripts import loopback, scenes
 from tests.conftest import Capturing, capture
 from tests.recording import Archive, archive_at, envelope, message, v0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from addon.capture import Closing
+from addon.answers.capture import Closing
 from tests.recording import FINISHED, STARTED, Archive, archive_at, envelope, message, v0
 from tests.test_documents import mapped, node, store
 

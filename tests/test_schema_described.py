@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from addon.store import Store
+from addon.store.store import Store
 from analysis.schema import descriptions
 
 

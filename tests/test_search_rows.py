@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from addon.records import Message, Record, Stream
-from addon.search_rows import in_parts
+from addon.store.search_rows import in_parts
 from analysis.search import is_blankless
 from tests.recording import FINISHED, STARTED, Archive, archive_at
 

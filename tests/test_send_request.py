@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from addon.capture import Closing
-from addon.evidence import compress, decompress
+from addon.answers.capture import Closing
+from addon.wire.evidence import compress, decompress
 from tests.recording import FINISHED, Archive, envelope, message, request, v0, v1
 
 ECHO = {"author": {"role": "user"}, "status": FINISHED, "metadata": {"request_id": "r", "turn_exchange_id": "turn"}}

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
+from addon.answers.legs import no_legs
 from addon.captures import Surroundings, capture_of
-from addon.evidence import decompress
 from addon.exchange import Closing
-from addon.har import exchange_of
-from addon.legs import no_legs
+from addon.importing.har import exchange_of
 from addon.records import AbandonedTopics
-from addon.reparse import reparse
-from addon.socket_capture import MAX_TOPICS, MAX_TOPICS_AT_ONCE
-from addon.topics import MAX_WAIT_MICROSECONDS
+from addon.sockets.socket_capture import MAX_TOPICS, MAX_TOPICS_AT_ONCE
+from addon.sockets.topics import MAX_WAIT_MICROSECONDS
+from addon.upkeep.reparse import reparse
+from addon.wire.evidence import decompress
 from scripts import scenes
 from tests.recording import STARTED, Archive, Row, archive_at, opening, request, sometimes
 from tests.sockets import Line, assert_told, texts_of
@@ -443,7 +443,7 @@ def test_topics_that_nobody_follows_any_more_are_settled(line: Line) -> None:
 
 
 def test_a_topic_without_end_is_cut_off_and_says_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("addon.order.MAX_PIECES", 40)
+    monkeypatch.setattr("addon.sockets.order.MAX_PIECES", 40)
     page = line.page()
     page.hears(*ITEMS)
     page.end()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from addon.archive import inflight_folder
-from addon.evidence import decompress
+from addon.wire.evidence import decompress
 from scripts import loopback, scenes
 from tests.conftest import ROOT, Capturing, capture, rows
 from tests.test_interruptions import TABLES, comparable, dump, read, recorder_of, wait_until

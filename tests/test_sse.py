@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon import sse
 from addon.errors import StreamError
-from addon.sse import Event, EventStreamParser
+from addon.wire import sse
+from addon.wire.sse import Event, EventStreamParser
 from tests import reference
 from tests.cuts import cuts
 

@@ -15,7 +15,7 @@ import pytest
 from addon import archive as files
 from addon.errors import ArchiveError
 from addon.records import Conversation, Message, Record, RequestBody, Run, Stream, TypedEvent
-from addon.store import Store, StoreBusy
+from addon.store.store import Store, StoreBusy
 from tests.conftest import ROOT
 from tests.recording import STARTED, Archive, request, v0
 
@@ -210,7 +210,7 @@ def test_a_newer_version_is_refused_also_while_only_the_log_says_so(archive: Arc
 
 def test_two_that_open_a_new_archive_at_once_both_get_it(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from addon.store import Store, StoreBusy\n"
+        "import sys, time; from pathlib import Path; from addon.store.store import Store, StoreBusy\n"
         "while True:\n"
         "    try: Store.open(Path(sys.argv[1])).close(); break\n"
         "    except StoreBusy: time.sleep(0.01)\n"

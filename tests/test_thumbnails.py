@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from addon.archive import media_folder
+from addon.files.thumbnail import ThumbnailError, thumbnail
+from addon.files.thumbnailer import Thumbnailer
 from addon.records import Thumbnail
-from addon.thumbnail import ThumbnailError, thumbnail
-from addon.thumbnailer import Thumbnailer
 from tests.conftest import ROOT
 from tests.receiving import kept, png, receive
 from tests.recording import Archive
@@ -178,7 +178,7 @@ def test_a_decoder_that_crashes_costs_its_own_image_alone(archive: Archive, tmp_
 
 def test_the_decoder_may_use_only_so_much_memory_and_time(tmp_path: Path) -> None:
     script = (
-        "import resource, addon.thumbnail as t; t._limit();"
+        "import resource, addon.files.thumbnail as t; t._limit();"
         "print(resource.getrlimit(resource.RLIMIT_CPU)[0], resource.getrlimit(resource.RLIMIT_AS)[0])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from addon.conversation import ConversationDecoder
-from addon.message_states import Exchange
+from addon.answers.conversation import ConversationDecoder
+from addon.answers.message_states import Exchange
+from addon.answers.typed_events import MAX_TYPED_EVENTS
 from addon.records import TypedEvent
-from addon.sse import EventStreamParser
-from addon.typed_events import MAX_TYPED_EVENTS
+from addon.wire.sse import EventStreamParser
 from tests.recording import envelope, event, message, shown, v0, v1
 
 TYPES: list[dict[str, Any]] = [

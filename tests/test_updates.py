@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from addon.conversation import ConversationDecoder
-from addon.message_states import Exchange
+from addon.answers.conversation import ConversationDecoder
+from addon.answers.message_states import Exchange
 from addon.records import Conversation, Message, TypedEvent
-from addon.redaction import redact_event
-from addon.sse import Event
-from addon.updates import Update, conversation_of, updates_in
+from addon.wire.redaction import redact_event
+from addon.wire.sse import Event
+from addon.wire.updates import Update, conversation_of, updates_in
 from tests.recording import message
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzM2NyZXQifQ.czNjcmV0"

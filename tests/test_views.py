@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from addon.capture import Closing
+from addon.answers.capture import Closing
 from scripts import scenes
 from tests.recording import (
     FINISHED,

@@ -14,7 +14,7 @@ def command(database: Path) -> None:
 
     Says where, never what. A shape that also stands in the text of a message is counted apart: somebody wrote it.
     """
-    from addon.audit import audit
+    from addon.upkeep.audit import audit
 
     if not database.is_file():
         raise click.ClickException(f"{database}: is not there")

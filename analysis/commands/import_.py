@@ -11,8 +11,8 @@ from analysis.cli import database_option
 from analysis.import_report import ImportReport
 
 if TYPE_CHECKING:
-    from addon.import_files import ImportFile, Unreadable
-    from addon.importers import Imported, Importer
+    from addon.importing.import_files import ImportFile, Unreadable
+    from addon.importing.importers import Imported, Importer
     from analysis.fidelity import Fidelity
 
 _THUMBNAIL_SECONDS = 600.0
@@ -46,10 +46,10 @@ def command(paths: tuple[Path, ...], as_json: bool, database: Path) -> None:
 
 
 def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> None:
-    from addon.archive_writer import ArchiveWriter
     from addon.errors import ArchiveError
-    from addon.import_files import Unreadable
-    from addon.importers import Importer
+    from addon.importing.import_files import Unreadable
+    from addon.importing.importers import Importer
+    from addon.store.archive_writer import ArchiveWriter
     from analysis.fidelity import Fidelity
 
     def wait(reason: str) -> None:
@@ -77,7 +77,7 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
 
 def _read(file: "ImportFile", importer: "Importer", fidelity: "Fidelity", database: Path, done: "Imported") -> None:
     from addon.errors import ImportFailure
-    from addon.saved_flows import read_flows
+    from addon.importing.saved_flows import read_flows
     from analysis.progress import watched
     from analysis.saved_flows import exchanges
 
@@ -97,7 +97,7 @@ def _read(file: "ImportFile", importer: "Importer", fidelity: "Fidelity", databa
 
 
 def _files(paths: tuple[Path, ...]) -> "Iterator[ImportFile | Unreadable]":
-    from addon.import_files import files_in, standard_input
+    from addon.importing.import_files import files_in, standard_input
 
     for path in paths:
         yield from standard_input() if str(path) == "-" else files_in(path.expanduser())

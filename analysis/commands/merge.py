@@ -9,7 +9,7 @@ import click
 from analysis.cli import database_option
 
 if TYPE_CHECKING:
-    from addon.merging import Merged
+    from addon.upkeep.merging import Merged
 
 
 @click.command("merge", short_help="Join other archives into this one.")
@@ -21,9 +21,9 @@ def command(others: tuple[Path, ...], database: Path) -> None:
     The result is what capturing everything into one archive would have given. The others are only read. Merging again
     adds what they have captured since.
     """
-    from addon.archive_writer import ArchiveWriter
     from addon.errors import ArchiveError
-    from addon.merging import Merging
+    from addon.store.archive_writer import ArchiveWriter
+    from addon.upkeep.merging import Merging
     from analysis.progress import counting
 
     def wait(reason: str) -> None:

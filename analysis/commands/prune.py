@@ -36,7 +36,7 @@ def command(older_than: int, raw_only: bool, dry_run: bool, yes: bool, database:
     What other conversations refer to stays. The space is given back by `chatgpt-capture vacuum`.
     """
     from addon.errors import ArchiveError
-    from addon.retention import prune
+    from addon.upkeep.retention import prune
 
     before = time.time_ns() // 1000 - older_than
     try:

@@ -17,7 +17,7 @@ def command(dry_run: bool, database: Path) -> None:
     differs is brought over in one transaction, also while a capture runs.
     """
     from addon.errors import ArchiveError
-    from addon.reparse import reparse
+    from addon.upkeep.reparse import reparse
     from analysis.progress import counting
 
     try:

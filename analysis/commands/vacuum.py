@@ -12,7 +12,7 @@ from analysis.cli import database_option
 def command(database: Path) -> None:
     """Rewrite the archive without the space of deleted rows, and merge its search indexes."""
     from addon.errors import ArchiveError
-    from addon.retention import vacuum
+    from addon.upkeep.retention import vacuum
 
     try:
         before, after = vacuum(database.absolute())

@@ -7,7 +7,7 @@ messages is one.
 import sqlite3
 from collections.abc import Iterable, Iterator
 
-from addon.payload import dumps
+from addon.wire.payload import dumps
 from analysis.exports.runs import Joined
 from analysis.exports.talks import Talk
 from analysis.exports.thread import Said, paths

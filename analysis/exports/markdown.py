@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from addon.payload import array, loads, mapping
+from addon.wire.payload import array, loads, mapping
 from analysis.exports.media import Copies
 from analysis.exports.talks import Talk, about
 from analysis.exports.thread import Said, thread

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from addon.message_objects import conversation_object, message_object
-from addon.payload import dumps
+from addon.store.message_objects import conversation_object, message_object
+from addon.wire.payload import dumps
 from analysis.exports.media import Copies
 from analysis.exports.names import plain_id
 from analysis.exports.runs import Joined

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from addon.store import Store
+from addon.store.store import Store
 from scripts.big_archive.talk import Talk
 from scripts.big_archive.texts import Texts
 

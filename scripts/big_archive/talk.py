@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from addon.evidence import compress
-from addon.rows import timestamp
-from addon.search_rows import in_parts
+from addon.store.rows import timestamp
+from addon.store.search_rows import in_parts
+from addon.wire.evidence import compress
 from scripts.big_archive.texts import LANGUAGES, Texts
 
 type Row = dict[str, Any]

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from addon.evidence import decompress
+from addon.wire.evidence import decompress
 from scripts import loopback
 from scripts.experiments import machine
 from scripts.experiments.faults import ADDON

@@ -99,10 +99,10 @@ def files_full(running: Running) -> Iterator[None]:
 
 FAULTS: Mapping[str, Fault] = {
     "parser-raises": Fault(
-        patch="import addon.sse; addon.sse.EventStreamParser.feed = lambda self, chunk: [][0]", recorded=False
+        patch="import addon.wire.sse; addon.wire.sse.EventStreamParser.feed = lambda self, chunk: [][0]", recorded=False
     ),
     "store-raises": Fault(
-        patch="import addon.store; addon.store.Store._write = lambda self, record: {}[0]", recorded=False
+        patch="import addon.store.store; addon.store.store.Store._write = lambda self, record: {}[0]", recorded=False
     ),
     "recorder-dead": Fault(recorder_dead),
     "recorder-stopped": Fault(lambda running: machine.stopped(running.recorder)),

@@ -1,0 +1,76 @@
+"""How a captured exchange ended: its state, and one line for a person where it did not go well."""
+
+from addon.answers.continuation import Continuation
+from addon.exchange import Closing, Opening
+from addon.records import Stream
+
+_CUT = {
+    "end": "ended without [DONE]",
+    "cut": "connection closed",
+    "shutdown": "the proxy was stopped",
+    "lost": "the proxy was killed",
+    "unseen": "another addon took the body",
+    "absent": "the file holds no body",
+}
+
+
+def ending(opening: Opening, closing: Closing, way: Continuation, failure: str | None) -> tuple[str, str | None]:
+    """`streams.state` and `streams.error`; `failure` says why the body could not be decoded to its end."""
+    status, decoder, turn = opening.status_code or 200, way.decoder, way.decoder.turn
+    # What an earlier leg knows of the answer is not the end of one that breaks off before.
+    answered = decoder.messages.answered and not way.behind
+    if status >= 400:
+        return "error", f"HTTP {status} {opening.content_type or ''}".rstrip()
+    if closing.failure or failure or turn.error:
+        return "error", closing.failure or failure or turn.error
+    if decoder.missed:
+        return "error", "the earlier part of this answer is not stored"
+    if turn.handed_off and not answered:
+        return "handed_off", None
+    if not opening.streamed:
+        return "error", f"answered by {opening.content_type or 'nothing'} instead of an event stream"
+    if decoder.done or turn.complete or answered:
+        return "complete", None
+    if closing.reason == "end" and decoder.encoding is None and way.event_count:
+        return "complete", None  # an event stream, but not of an answer
+    return "interrupted", broken_off(closing)
+
+
+def broken_off(closing: Closing) -> str:
+    """Why an exchange that did not come to its own end broke off."""
+    detail = "".join(character for character in closing.detail[:200] if character.isprintable())
+    return _CUT.get(closing.reason, closing.reason) + (f": {detail}" if detail else "")
+
+
+def closing_of(state: str, error: str | None) -> Closing:
+    """How an exchange with this state and error ended, as far as they tell: the inverse of `ending`."""
+    error = error or ""
+    if state == "interrupted":
+        for reason, said in _CUT.items():
+            if error.startswith(said):
+                return Closing(reason, error.removeprefix(said).removeprefix(": "))
+        return Closing("cut", error)
+    if error == Closing("bug").failure:
+        return Closing("bug")
+    count = error.partition(" ")[0]
+    lost = int(count) if count.isdecimal() and error == Closing("end", lost_bytes=int(count)).failure else 0
+    return Closing("end", lost_bytes=lost)
+
+
+def unreadable(opening: Opening, at: int) -> Stream:
+    """The row of an exchange whose capture could not even be closed."""
+    return Stream(
+        id=opening.stream_id,
+        source=opening.source,
+        kind=opening.kind,
+        host=opening.host,
+        path=opening.path,
+        method=opening.method,
+        started_at=opening.started_at,
+        status_code=opening.status_code,
+        content_type=opening.content_type,
+        content_encoding=opening.content_encoding or None,
+        state="error",
+        error=Closing("bug").failure,
+        ended_at=at,
+    )

@@ -1,0 +1,1 @@
+"""The JSON documents that the page loads, and exports hold: conversations, lists, titles -> records."""

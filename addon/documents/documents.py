@@ -1,0 +1,64 @@
+"""Conversation documents -> records: what the page loads when an old chat is opened, and each item of an export.
+
+Pure. A document is the service's own account of a conversation, so it is authoritative for the tree; which of two
+accounts of one message stays is for the store to decide (`message_rows`). What cannot be read becomes a record with
+`recognised=False`; nothing in a document raises.
+"""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+from addon.answers.messages import read_message
+from addon.archive import VERSION
+from addon.documents.conversation_fields import about_conversation
+from addon.documents.document_reading import DocumentReading
+from addon.documents.document_tree import Node, nodes
+from addon.records import Record
+from addon.wire.payload import array, mapping, microseconds, string
+
+_HOLDS_MESSAGES = ("mapping", "messages", "linear_conversation")
+
+
+def digest_of(document: bytes) -> str:
+    """What tells one conversation document, as it was read by this version, from every other."""
+    return sha256(b"%d\n%b" % (VERSION, document)).hexdigest()
+
+
+def message_count(document: dict[str, Any]) -> int:
+    """How many messages a document holds, told in passing."""
+    held = document.get("mapping")
+    found = [*(held.values() if isinstance(held, dict) else array(held))]
+    return sum(isinstance(mapping(node).get("message"), dict) for node in found)
+
+
+def conversation_records(
+    document: dict[str, Any], reading: DocumentReading, conversation_id: str | None = None, *, partial: bool = False
+) -> Iterator[Record]:
+    """The records of one conversation object: first the conversation, then its messages, parents before children.
+
+    `conversation_id` is used where the document names none. `partial` when it is one page of a longer branch: its last
+    message need not be the newest then.
+    """
+    identity = string(document.get("conversation_id")) or string(document.get("id")) or conversation_id
+    if identity is None or not any(isinstance(document.get(key), dict | list) for key in _HOLDS_MESSAGES):
+        yield from reading.unrecognised("conversation", document, identity)
+    tree = list(nodes(document))
+    if identity is not None:
+        current = string(document.get("current_node")) or (None if partial else _newest(document, tree))
+        yield about_conversation(identity, document, reading.seen, current)
+    for node in tree:
+        if node.id is None or not isinstance(node.message, dict):
+            yield from reading.unrecognised("node", node.message, identity, node.id)
+        else:
+            yield read_message(node.id, node.message, identity, reading.seen, node.parent)
+
+
+def _newest(document: dict[str, Any], tree: list[Node]) -> str | None:
+    """The message that the branch ends with, where the document does not say so: the last made, or last in the list."""
+    readable = [node for node in tree if node.id is not None and isinstance(node.message, dict)]
+    if not readable:
+        return None
+    if document.get("mapping"):
+        return max(reversed(readable), key=lambda node: microseconds(node.message.get("create_time")) or 0).id
+    return readable[-1].id

@@ -1,0 +1,1 @@
+"""Images and other files: which asset an address is, bytes off the wire into the media folder, thumbnails."""

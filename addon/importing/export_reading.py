@@ -1,0 +1,81 @@
+"""The official export, conversation by conversation -> records of one stream, `export:<sha256 of the file>`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from addon.documents.document_reading import DocumentReading
+from addon.documents.document_redaction import redact_document
+from addon.documents.documents import conversation_records, digest_of, message_count
+from addon.records import DocumentRead, Record, Stream
+from addon.wire.content_times import conversation_time
+from addon.wire.payload import string
+from addon.wire.redaction import may_hold_tokens, redact
+
+type IsKnown = Callable[[DocumentRead], bool]
+"""Whether the archive holds all of a document."""
+
+
+def nothing_is_known(document: DocumentRead) -> bool:
+    """Each document is read."""
+    return False
+
+
+class ExportReading:
+    """One file of conversations. Its stream begins with the first of them; `modified_at` where they name no time."""
+
+    def __init__(self, stream_id: str, modified_at: int) -> None:
+        self.stream_id = stream_id
+        self._modified_at = modified_at
+        self._newest = 0
+        self._characters = 0
+        self._reading: DocumentReading | None = None
+
+    def conversation(self, document: dict[str, Any], text: str, is_known: IsKnown = nothing_is_known) -> list[Record]:
+        """The records of a conversation; `text` is the JSON that it was read from.
+
+        None of one that `is_known`: it is in the archive, as it stands here, to its last message.
+        """
+        self._characters += len(text)
+        said = text.encode("utf-8", "surrogatepass")
+        identity, digest = string(document.get("conversation_id")) or string(document.get("id")), digest_of(said)
+        if identity is not None and is_known(DocumentRead(identity, digest, message_count(document))):
+            return []
+        if redact(said) is not said or may_hold_tokens(said):
+            _, document = redact_document(said)
+        at = conversation_time(document) or self._modified_at
+        self._newest = max(self._newest, at)
+        records: list[Record] = []
+        if self._reading is None:
+            self._reading = DocumentReading(self.stream_id, "export", at)
+            records.append(self._stream("streaming"))
+        self._reading.seen = replace(self._reading.seen, at=at)
+        before = self._reading.event_count
+        records += conversation_records(document, self._reading)
+        if identity is not None and self._reading.event_count == before:
+            records.append(DocumentRead(identity, digest, message_count(document)))
+        return records
+
+    def close(self, state: str = "complete") -> list[Record]:
+        """The stream as it ended; nothing where all of it was known."""
+        return [self._stream(state)] if self._reading is not None else []
+
+    def _stream(self, state: str) -> Stream:
+        reading = self._reading
+        return Stream(
+            id=self.stream_id,
+            source="export",
+            kind="document",
+            host="",
+            path="",
+            method="",
+            started_at=self._newest,
+            name="export",
+            content_type="application/json",
+            encoding="json",
+            state=state,
+            ended_at=None if state == "streaming" else self._newest,
+            event_count=reading.event_count if reading else 0,
+            unrecognised_count=reading.unrecognised_count if reading else 0,
+            body_bytes=self._characters,
+        )

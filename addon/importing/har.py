@@ -1,0 +1,127 @@
+"""HAR entries -> exchanges: what a browser's or mitmproxy's recording says of one request and its answer.
+
+Format: HAR 1.2, and what Chrome adds: `_webSocketMessages`, `_eventSourceMessages`, base64 for bodies that hold a
+surrogate. Pure and untrusted: an entry that cannot be used is None, or an exchange that says what is missing.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from addon.endpoints import classify
+from addon.exchange import Opening
+from addon.socket_tap import BINARY, FROM_CLIENT, MAX_MESSAGE_BYTES
+from addon.wire.payload import array, integer, mapping, microseconds, number, scalars, string
+
+type Body = tuple[tuple[tuple[int, bytes], ...], bool, str | None]
+"""The chunks of a body, whether their times are those of their arrival, and what is missing."""
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange as the file tells it; `chunks` are (microseconds, bytes), `missing` says what the file lacks."""
+
+    opening: Opening
+    request: bytes
+    chunks: tuple[tuple[int, bytes], ...]
+    ended_at: int
+    cut: bool
+    missing: str | None = None
+
+
+def exchange_of(entry: Any, stream_id: str, otherwise_at: int) -> Exchange | None:
+    """The exchange of one entry, None when it is none of ours. `otherwise_at` where it names no time."""
+    request, response = mapping(mapping(entry).get("request")), mapping(mapping(entry).get("response"))
+    content = mapping(response.get("content"))
+    method, host, path = _target(request)
+    content_type, status = string(content.get("mimeType")) or "", integer(response.get("status")) or 0
+    endpoint = classify(method, host, path, content_type, status)
+    if endpoint is None:
+        return None
+    started_at = microseconds(mapping(entry).get("startedDateTime")) or otherwise_at
+    ended_at = started_at + round(max(0.0, min(number(mapping(entry).get("time")) or 0.0, 1e10)) * 1000)
+    if endpoint.kind == "socket":
+        chunks, timed, missing = _messages(mapping(entry).get("_webSocketMessages"), started_at)
+        ended_at = max(ended_at, chunks[-1][0]) if chunks else ended_at
+    else:
+        chunks, timed, missing = _body(entry, content, ended_at)
+        if content.get("size") == 0 and not endpoint.streamed:
+            missing = None
+    opening = Opening(
+        stream_id=stream_id,
+        source="har",
+        kind=endpoint.kind,
+        streamed=endpoint.streamed,
+        host=host,
+        path=path.partition("?")[0],
+        method=method,
+        started_at=started_at,
+        name=endpoint.name,
+        parameters=dict(endpoint.parameters),
+        http_version=string(request.get("httpVersion")),
+        status_code=status or None,
+        content_type=content_type or None,
+        timed=timed,
+        location=(string(response.get("redirectURL")) or "")[:2000] if 300 <= status < 400 else "",
+    )
+    cut = bool(string(response.get("_error"))) or status == 0
+    sent = string(mapping(request.get("postData")).get("text")) or ""
+    return Exchange(opening, sent.encode(), chunks, ended_at, cut, missing)
+
+
+def _target(request: dict[str, Any]) -> tuple[str, str, str]:
+    """Method, host, and path with its query."""
+    try:
+        url = urlsplit(string(request.get("url")) or "")
+        host = url.hostname or ""
+    except ValueError:
+        return "", "", ""
+    path = scalars(url.path or "/")
+    return string(request.get("method")) or "", host, f"{path}?{url.query}" if url.query else path
+
+
+def _messages(given: Any, started_at: int) -> Body:
+    """The messages of a WebSocket, each with the byte that `socket_tap` puts before it; their times only rise."""
+    chunks, at = [], started_at
+    for message in map(mapping, array(given)):
+        seconds, data = number(message.get("time")), string(message.get("data")) or ""
+        at = max(at + 1, round(seconds * 1e6) if seconds and 0 < seconds < 1e11 else 0)
+        from_client, binary = message.get("type") == "send", message.get("opcode") == 2
+        content = _unpacked(data) if binary else data.encode()
+        if content is not None:
+            chunks.append((at, bytes([FROM_CLIENT * from_client | BINARY * binary]) + content[:MAX_MESSAGE_BYTES]))
+    return tuple(chunks), True, None if chunks else "the file holds no messages for it"
+
+
+def _body(entry: Any, content: dict[str, Any], ended_at: int) -> Body:
+    text = content.get("text")
+    if isinstance(text, str) and text:
+        body = _unpacked(text) if content.get("encoding") == "base64" else scalars(text).encode()
+        return (((ended_at, body),), False, None) if body is not None else ((), False, "its body is no base64")
+    events = tuple(_event(event, ended_at) for event in map(mapping, array(mapping(entry).get("_eventSourceMessages"))))
+    if events:
+        return events, True, None
+    return (), False, "the file holds no body for it"
+
+
+def _unpacked(text: str) -> bytes | None:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _event(event: dict[str, Any], otherwise_at: int) -> tuple[int, bytes]:
+    """An event as it was on the wire; `time` is in seconds, as in `_webSocketMessages`."""
+    seconds = number(event.get("time"))
+    name, identity = string(event.get("eventName")), string(event.get("eventId"))
+    lines = [f"event: {name}"] if name and name != "message" else []
+    lines += [f"id: {identity}"] if identity else []
+    lines += [f"data: {line}" for line in _LINE_END.split(string(event.get("data")) or "")]
+    at = round(seconds * 1e6) if seconds and 0 < seconds < 1e11 else otherwise_at
+    return at, ("\n".join(lines) + "\n\n").encode()

@@ -1,0 +1,62 @@
+"""What a file is, told by its content and never by its name: its first bytes, then the keys of its JSON."""
+
+import re
+from typing import Any, BinaryIO
+
+from addon.importing.json_text import JsonBroken, JsonCut, JsonText
+from addon.wire.payload import mapping
+
+HEAD_BYTES = 4096
+
+_EVENTS = re.compile(rb"(?:data|event|id|retry)?:")
+# mitmproxy writes netstrings: the length of a flow, then that of its first key.
+_FLOWS = re.compile(rb"\d{1,12}:\d{1,12}:")
+
+_NOT_OF_HAR = frozenset({"mapping", "messages", "items", "message", "download_url", "conversation_id", "title"})
+
+
+def kind_of(head: bytes) -> str:
+    """`json`, `events`, `flows`, `empty` or `other`, from the first `HEAD_BYTES` of a file."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    if not start:
+        return "empty" if len(head) < HEAD_BYTES else "other"
+    if start[:1] in (b"{", b"["):
+        return "json"
+    if _EVENTS.match(start):
+        return "events"
+    return "flows" if _FLOWS.match(start) else "other"
+
+
+def json_kind(file: BinaryIO) -> str:
+    """`har`, `array`, `conversations` (an array under that key) or `value`, from the beginning of a JSON text."""
+    text = JsonText(file)
+    if text.peek() == "[":
+        return "array"
+    try:
+        for key in text.members():
+            if key in ("log", "conversations") and text.peek() in "{[":
+                return "har" if key == "log" else "conversations"
+            if key in _NOT_OF_HAR:
+                break
+    except (JsonCut, JsonBroken):
+        pass
+    return "value"
+
+
+def shape_of(value: Any) -> str | None:
+    """What a JSON value of a file is: `conversation`, `frame`, `list`, `download`, or None for all others."""
+    fields = mapping(value)
+    if isinstance(fields.get("mapping"), dict | list) or isinstance(fields.get("linear_conversation"), list):
+        return "conversation"
+    if isinstance(fields.get("messages"), list) and fields.keys() & {"conversation_id", "id", "title"}:
+        return "conversation"
+    if isinstance(fields.get("items"), list) and fields.keys() & {"total", "limit", "cursor", "offset"}:
+        return "list"
+    if isinstance(fields.get("download_url"), str):
+        return "download"
+    if isinstance(fields.get("message"), dict) or ("conversation_id" in fields and fields.keys() & _OF_FRAMES):
+        return "frame"
+    return None
+
+
+_OF_FRAMES = frozenset({"type", "moderation_response", "error", "v"})

@@ -1,0 +1,1 @@
+"""Records -> rows. The one place that opens an archive for writing: schema, rules, views."""

@@ -1,0 +1,118 @@
+"""What documents hold besides conversations -> rows: canvas documents, listed images, and bodies that are kept once."""
+
+import sqlite3
+from typing import Any
+
+from addon.records import CanvasDocument, ListedImage, StreamBody, StreamSeen
+from addon.store.asset_rows import settle
+from addon.store.rows import columns, ensure_conversation, timestamp, upsert
+
+_OF_CANVAS = (
+    "conversation_id", "message_id", "title", "textdoc_type", "content", "created_at", "updated_at", "metadata",
+)  # fmt: skip
+_OF_IMAGE = (
+    "asset_id", "asset_pointer", "gen_id", "prompt", "title", "width", "height", "created_at", "metadata",
+)  # fmt: skip
+
+
+def write_body(db: sqlite3.Connection, record: StreamBody) -> None:
+    """Keep the evidence of a stream; a body that another stream has is found there by its digest."""
+    values = columns(record)
+    if record.digest is not None:
+        known = "SELECT 1 FROM stream_bodies WHERE digest = ? AND stream_id <> ? AND body IS NOT NULL"
+        if db.execute(known, (record.digest, record.stream_id)).fetchone():
+            values["body"] = None
+    upsert(db, "stream_bodies", "stream_id", values)
+
+
+def write_seen(db: sqlite3.Connection, record: StreamSeen) -> None:
+    """Note when a document was last what it was."""
+    db.execute(
+        "UPDATE streams SET last_seen_at = max(coalesce(last_seen_at, started_at), ?) WHERE id = ?",
+        (timestamp(record.at), record.stream_id),
+    )
+
+
+def write_canvas(db: sqlite3.Connection, record: CanvasDocument) -> None:
+    """Store one version of a canvas document; of two accounts of one version the later counts."""
+    ensure_conversation(db, record.conversation_id, record.source, record.at)
+    values = {name: value for name, value in columns(record).items() if name not in ("source", "at")}
+    values["message_id"] = _message_of(db, record)
+    values["first_seen_at"] = values["last_seen_at"] = timestamp(record.at)
+    names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+    newest = ", ".join(
+        f"{name} = CASE WHEN excluded.last_seen_at >= last_seen_at THEN coalesce(excluded.{name}, {name})"
+        f" ELSE coalesce({name}, excluded.{name}) END"
+        for name in _OF_CANVAS
+    )
+    db.execute(
+        f"INSERT INTO canvas_documents ({names}) VALUES ({marks}) ON CONFLICT (id, version) DO UPDATE SET {newest},"
+        " first_seen_at = min(first_seen_at, excluded.first_seen_at),"
+        " last_seen_at = max(last_seen_at, excluded.last_seen_at)",
+        values,
+    )
+
+
+def _message_of(db: sqlite3.Connection, record: CanvasDocument) -> str | None:
+    """The newest message that speaks of this version of the document."""
+    row = db.execute(
+        "SELECT id FROM messages WHERE conversation_id = ? AND json_extract(metadata, '$.canvas.textdoc_id') = ?"
+        " AND coalesce(json_extract(metadata, '$.canvas.version'), ?3) = ?3 ORDER BY n DESC LIMIT 1",
+        (record.conversation_id, record.id, record.version),
+    ).fetchone()
+    return row["id"] if row else None
+
+
+def write_listed_image(db: sqlite3.Connection, record: ListedImage) -> None:
+    """Store what a list knows of an image: beside what its message says, or alone until that is read."""
+    ensure_conversation(db, record.conversation_id, record.source, record.at)
+    db.execute(
+        """INSERT INTO assets (id, pointer, kind, origin, stated_width, stated_height, conversation_id, message_id,
+                               stream_id)
+           VALUES (?, ?, 'image', 'generated', ?, ?, ?, ?, ?)
+           ON CONFLICT (id) DO UPDATE SET
+             pointer = coalesce(pointer, excluded.pointer),
+             kind = iif(origin IS NULL, excluded.kind, kind),
+             stream_id = iif(origin IS NULL, excluded.stream_id, stream_id),
+             origin = coalesce(origin, excluded.origin),
+             conversation_id = coalesce(conversation_id, excluded.conversation_id),
+             message_id = coalesce(message_id, excluded.message_id),
+             stated_width = coalesce(stated_width, excluded.stated_width),
+             stated_height = coalesce(stated_height, excluded.stated_height)""",
+        (
+            record.asset_id,
+            record.asset_pointer,
+            record.width,
+            record.height,
+            record.conversation_id,
+            record.message_id,
+            record.stream_id,
+        ),
+    )
+    settle(db, record.asset_id)
+    values: dict[str, Any] = {name: columns(record)[name] for name in _OF_IMAGE}
+    number = _listed_as(db, record)
+    if number is not None:
+        known = ", ".join(f"{name} = coalesce({name}, :{name})" for name in values)
+        # One that was awaited where its message begins need not stand there.
+        db.execute(
+            f"UPDATE image_generations SET {known}, status = 'complete',"
+            " part_index = iif(status = 'pending', NULL, part_index) WHERE id = :id",
+            values | {"id": number},
+        )
+        return
+    values |= {"conversation_id": record.conversation_id, "message_id": record.message_id, "status": "complete"}
+    values["stream_id"] = record.stream_id
+    names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+    db.execute(f"INSERT INTO image_generations ({names}) VALUES ({marks})", values)
+
+
+def _listed_as(db: sqlite3.Connection, record: ListedImage) -> int | None:
+    """The row of this image: the one with its file, or one of its message that still waits for a file."""
+    row = db.execute(
+        "SELECT id FROM image_generations WHERE asset_id = :asset OR (asset_id IS NULL AND status = 'pending'"
+        " AND message_id = :message AND conversation_id IS :conversation)"
+        " ORDER BY asset_id IS NULL, message_id IS NOT :message, part_index LIMIT 1",
+        {"asset": record.asset_id, "message": record.message_id, "conversation": record.conversation_id},
+    ).fetchone()
+    return row["id"] if row else None

@@ -1,0 +1,289 @@
+"""Messages -> rows: which of two observations of one message stays, and what becomes of the other.
+
+- A finished message beats one in progress, else the later observation wins (`at`); what is read twice changes nothing.
+- An exchange that tells a message anew from its beginning is behind until it has said as much as is known.
+- A finished message whose content changes is replaced, its earlier state goes to `message_versions`.
+- What moderation empties or replaces stays as the person saw it, the new state goes to `message_versions` unless more
+  is still to come.
+- A finished message that another exchange repeats unchanged stays the work of the one that made it.
+- What is above a message is said best by a tree of all, then by itself, then by the order of things.
+"""
+
+import sqlite3
+from dataclasses import replace
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from addon.answers.messages import continues
+from addon.records import Message, MessageGrowth
+from addon.store.attachments import adopt, attach
+from addon.store.rows import ensure_conversation, timestamp
+from addon.store.search_rows import in_parts
+from addon.store.version_rows import remember, was_emptied, was_put_aside
+from addon.wire.payload import loads
+
+_FACTS = ("requested_model", "created_at", "first_token_at", "completed_at")
+"""Columns in which knowing something beats knowing nothing, whoever says it."""
+
+_REMEMBERED = (
+    "role", "author_name", "recipient", "channel", "content_type", "text", "content", "weight", "model_slug",
+    "finish_type", "turn_exchange_id", "request_id", "reasoning_seconds", "updated_at", "metadata",
+)  # fmt: skip
+"""The same between two exchanges. Within one each says the whole message: what is missing is gone."""
+
+_AS_IS = (
+    "conversation_id", "parent_id", "parent_certainty", "role", "author_name", "recipient", "channel", "content_type",
+    "text", "content", "status", "end_turn", "weight", "visible", "model_slug", "requested_model", "finish_type",
+    "turn_exchange_id", "request_id", "reasoning_seconds", "stream_id", "source", "live", "damaged", "metadata",
+)  # fmt: skip
+_PARENT = ("parent_id", "parent_certainty")
+_TIMES = ("created_at", "updated_at", "first_token_at", "completed_at")
+_COLUMNS = (*_AS_IS, *_TIMES, "last_seen_at", "first_seen_at", "in_parts")
+_SAID = tuple(name for name in _AS_IS if name not in ("stream_id", "source", "live", "damaged"))
+_as_is, _times, _said = attrgetter(*_AS_IS), attrgetter(*_TIMES), attrgetter(*_SAID)
+_known_said = itemgetter(*_SAID, "created_at", "updated_at")
+_GROW = "UPDATE messages SET text = ?1, content = ?2, last_seen_at = max(last_seen_at, ?3)"
+_INSERT = f"INSERT INTO messages (id, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"
+
+
+def write_message(db: sqlite3.Connection, new: Message) -> None:
+    """Store one observation of a message with all that belongs to it."""
+    old = _existing(db, new)
+    if old is None:
+        ensure_conversation(db, new.conversation_id, new.source, new.at)
+        attach(db, new, db.execute(_INSERT, (new.id, *_values(new))).lastrowid or 0)
+        return
+    if new.document and _says_nothing_new(new, old):
+        return
+    if new.conversation_id != old["conversation_id"]:
+        new = replace(new, conversation_id=old["conversation_id"])
+    if not _supersedes(new, old):
+        if not _was_seen_before_it_went(db, new, old):
+            _fill(db, new, old)
+            return
+        _restore(db, new, old)
+    elif _is_taken_away(db, new, old):
+        _keep(db, new, old)
+        return
+    else:
+        _replace(db, new, old)
+    attach(db, new, old["n"])
+
+
+def write_growth(db: sqlite3.Connection, grown: MessageGrowth) -> None:
+    """Store what a message in progress says by now, unless its row knows better: all of it is written in the end."""
+    values = (grown.text, grown.content, timestamp(grown.at), grown.id, grown.conversation_id, grown.stream_id)
+    its_own = "stream_id = ?6 AND live = 1 AND last_seen_at <= ?3"
+    if db.execute(f"{_GROW} WHERE id = ?4 AND conversation_id IS ?5 AND {its_own}", values).rowcount == 0:
+        # A document, or a leg that broke off, had shown as much before: from here on this exchange shows more.
+        theirs = "stream_id <> ?6 AND live = 0 AND coalesce(status, 'in_progress') = 'in_progress'"
+        less = "length(text) < length(?1) AND substr(?1, 1, length(text)) = text"
+        over = ", live = 1, stream_id = ?6, source = (SELECT source FROM streams WHERE id = ?6)"
+        db.execute(f"{_GROW}{over} WHERE id = ?4 AND conversation_id IS ?5 AND {theirs} AND {less}", values)
+
+
+def _existing(db: sqlite3.Connection, new: Message) -> sqlite3.Row | None:
+    """The row of a message; one written before its conversation had a name is given it now."""
+    if new.conversation_id is None:
+        return _first(db.execute("SELECT * FROM messages WHERE id = ? ORDER BY conversation_id IS NOT NULL", (new.id,)))
+    names = (new.id, new.conversation_id)
+    nameless = "SELECT * FROM messages WHERE id = ? AND (conversation_id = ? OR conversation_id IS NULL)"
+    row = _first(db.execute(f"{nameless} ORDER BY conversation_id IS NULL", names))
+    if row is None or row["conversation_id"] is not None:
+        return row
+    ensure_conversation(db, new.conversation_id, new.source, new.at)
+    db.execute("UPDATE messages SET conversation_id = ?2 WHERE id = ?1 AND conversation_id IS NULL", names)
+    adopt(db, new)
+    return _first(db.execute("SELECT * FROM messages WHERE id = ? AND conversation_id = ?", names))
+
+
+def _first(cursor: sqlite3.Cursor) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = cursor.fetchone()
+    cursor.close()
+    return row
+
+
+def _says_nothing_new(new: Message, old: sqlite3.Row) -> bool:
+    """Whether a document repeats what a row holds: nearly always, when an old conversation is loaded again."""
+    if new.content != old["content"] or new.metadata != old["metadata"] or old["damaged"] or old["live"]:
+        return False
+    said, known = (*_said(new), timestamp(new.created_at), timestamp(new.updated_at)), _known_said(old)
+    if any(value is not None and value != old_value for value, old_value in zip(said, known, strict=True)):
+        return False
+    return bool((timestamp(new.first_seen_at or new.at) or "") >= old["first_seen_at"])
+
+
+def _supersedes(new: Message, old: sqlite3.Row) -> bool:
+    was_finished = _was_finished(old)
+    if new.finished != was_finished:
+        return new.finished
+    if not was_finished and new.stream_id != old["stream_id"]:
+        # Two exchanges saw it unfinished: the one that saw more counts, and one that is still looking. What is told
+        # anew from its beginning counts once it says more.
+        if old["live"] and not new.live:
+            return False
+        text, earlier = new.text or "", old["text"] or ""
+        grows = text != earlier and (continues(text, earlier) or continues(earlier, text))
+        if grows and (len(text) < len(earlier) or not new.live):
+            return len(text) > len(earlier)
+    seen = timestamp(new.at) or ""
+    # What was shown as still growing is written once more when nothing more comes.
+    return seen > old["last_seen_at"] or (seen == old["last_seen_at"] and bool(old["live"]) and not new.live)
+
+
+def _replace(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
+    was_finished, same = _was_finished(old), _same(old["content"], new.content)
+    columns = {**_known(new, old), "revision": old["revision"]}
+    if not same and (was_finished or _is_lost(old["text"], new, old)):
+        said = (old["content"], old["text"], old["status"])
+        columns["revision"] += remember(db, old["n"], new.at, "updated", said)
+    for name in ("first_token_at", "completed_at", "requested_model") if was_finished else ():
+        columns[name] = old[name] or columns[name]
+    if not _makes(db, new, old, same=same and was_finished):
+        columns |= {"stream_id": old["stream_id"], "source": old["source"]}
+    columns["first_token_at"] = _earlier(old["first_token_at"], columns["first_token_at"])
+    columns["first_seen_at"] = min(columns["first_seen_at"], old["first_seen_at"])
+    columns["last_seen_at"] = max(columns["last_seen_at"], old["last_seen_at"])
+    _update(db, old["n"], columns)
+
+
+def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
+    """What the person saw was taken away: the row keeps it, the served state becomes a version when it is final."""
+    if new.live:
+        return
+    reason = "moderated" if new.moderated else "emptied"
+    revision = old["revision"] + remember(db, old["n"], new.at, reason, (new.content, new.text, new.status))
+    columns = _known(new, old)
+    taken = {name: columns[name] for name in ("status", "end_turn", "live", "last_seen_at", "metadata", "finish_type")}
+    _update(db, old["n"], {**_missing(new, old), **taken, "revision": revision})
+
+
+def _restore(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
+    """What the person saw is found after the state that took it away: the row gets it, that state is a version."""
+    count = (
+        0 if old["text"] else remember(db, old["n"], new.at, "emptied", (old["content"], old["text"], old["status"]))
+    )
+    columns = {name: getattr(new, name) for name in ("content_type", "content", "text", "visible")}
+    _update(db, old["n"], {**_missing(new, old), **columns, "revision": old["revision"] + count})
+
+
+def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
+    """An earlier or lesser observation: it may know what the row does not, and a finished one is a version."""
+    missing = _missing(new, old)
+    is_version = new.finished or (not new.live and _is_lost(new.text, new, old))
+    if is_version and not _same(old["content"], new.content):
+        count = remember(db, old["n"], new.at, "updated", (new.content, new.text, new.status))
+        if count:
+            missing["revision"] = old["revision"] + count
+    if not (new.document or new.live) and _makes(db, new, old, same=True):
+        missing |= {"stream_id": new.stream_id, "source": new.source}
+    if missing:
+        _update(db, old["n"], missing)
+
+
+def _was_finished(old: sqlite3.Row) -> bool:
+    return old["status"] not in (None, "in_progress")
+
+
+def _same(content: str | None, other: str | None) -> bool:
+    """Whether two contents say the same; documents may order the members of an object in another way than streams."""
+    if content == other or content is None or other is None or len(content) != len(other):
+        return content == other
+    return bool(loads(content.encode()) == loads(other.encode()))
+
+
+def _is_lost(said: str | None, new: Message, old: sqlite3.Row) -> bool:
+    """Whether what an exchange broke off with is in neither row nor observation once the finished one stands."""
+    if new.stream_id == old["stream_id"] or not said or (old["live"] if new.finished else new.live):
+        return False
+    damaged, final = (old["damaged"], new.text) if new.finished else (new.damaged, old["text"])
+    return not damaged and not continues(final or "", said)
+
+
+def _makes(db: sqlite3.Connection, new: Message, old: sqlite3.Row, *, same: bool) -> bool:
+    """Whether a message is the work of the new exchange: of an answer rather than of a document that repeats it."""
+    if new.stream_id == old["stream_id"]:
+        return True
+    of_document = "SELECT 1 FROM streams WHERE id = ? AND kind IN ('document', 'list')"
+    by_document = db.execute(of_document, (old["stream_id"],)).fetchone() is not None
+    return by_document if by_document != new.document else not same
+
+
+def _known(new: Message, old: sqlite3.Row) -> dict[str, Any]:
+    """The columns of the new observation, and of the old one what the new one does not know."""
+    columns = _message_columns(new)
+    columns |= {name: old[name] for name in _remembered(new, old) if columns[name] is None}
+    if not _knows_parent(new, old, at_least=old["parent_certainty"]):
+        columns |= {name: old[name] for name in _PARENT}
+    return columns
+
+
+def _missing(new: Message, old: sqlite3.Row) -> dict[str, Any]:
+    """What an observation knows that the row does not."""
+    columns = _message_columns(new)
+    missing = {name: columns[name] for name in _remembered(new, old) if old[name] is None and columns[name] is not None}
+    for name in ("first_seen_at", "first_token_at"):
+        if old[name] is not None and (first := _earlier(old[name], columns[name])) != old[name]:
+            missing[name] = first
+    if _knows_parent(new, old, at_least=old["parent_certainty"] + 1):
+        missing |= {name: columns[name] for name in _PARENT}
+    return missing
+
+
+def _knows_parent(new: Message, old: sqlite3.Row, *, at_least: int) -> bool:
+    return new.parent_id is not None and (old["parent_id"] is None or new.parent_certainty >= at_least)
+
+
+def _earlier(one: str | None, other: str | None) -> str | None:
+    """The earlier of two times, as far as they are known."""
+    return min(one, other) if one and other else one or other
+
+
+def _remembered(new: Message, old: sqlite3.Row) -> tuple[str, ...]:
+    return _FACTS if new.stream_id == old["stream_id"] else _FACTS + _REMEMBERED
+
+
+def _update(db: sqlite3.Connection, number: int, values: dict[str, Any]) -> None:
+    if "text" in values:
+        values = values | {"in_parts": in_parts(values["text"])}
+    assignments = ", ".join(f"{name} = ?" for name in values)
+    db.execute(f"UPDATE messages SET {assignments} WHERE n = ?", [*values.values(), number])
+
+
+def _message_columns(message: Message) -> dict[str, Any]:
+    return dict(zip(_COLUMNS, _values(message), strict=True))
+
+
+def _values(message: Message) -> tuple[Any, ...]:
+    """An observation as a row, in the order of `_COLUMNS`."""
+    return (
+        *_as_is(message),
+        *map(timestamp, _times(message)),
+        timestamp(message.at),
+        timestamp(message.first_seen_at or message.at),
+        in_parts(message.text),
+    )
+
+
+def _is_taken_away(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
+    """Whether the new state lacks what the person saw: emptied, or replaced after moderation blocked it."""
+    if new.assets:
+        return False
+    text = new.text or ""
+    withdrawn = new.moderated or (new.document and new.text != old["text"] and was_put_aside(db, new, old["n"]))
+    if old["text"] and (withdrawn or not text):
+        return not (text and continues(text, old["text"]))
+    return (withdrawn or not text) and _showed_a_file(db, old)
+
+
+def _was_seen_before_it_went(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
+    """Whether an older observation has words, or more of them, of a message that a newer one emptied."""
+    text, known = new.text or "", old["text"] or ""
+    if len(text) <= len(known) or new.live or new.moderated or not continues(text, known) or _showed_a_file(db, old):
+        return False
+    return not known or was_emptied(db, old["n"])
+
+
+def _showed_a_file(db: sqlite3.Connection, old: sqlite3.Row) -> bool:
+    showed = "SELECT 1 FROM message_assets WHERE message_n = ? AND role = 'output'"
+    return db.execute(showed, (old["n"],)).fetchone() is not None

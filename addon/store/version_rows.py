@@ -1,0 +1,35 @@
+"""What a message said and `messages` does not: remembered once, a bounded number of times."""
+
+import sqlite3
+
+from addon.records import Message
+from addon.store.rows import timestamp
+
+_VERSIONS = 100
+"""How many versions of a message are kept; the raw body of its stream holds all."""
+
+
+def remember(
+    db: sqlite3.Connection, number: int, at: int, reason: str, said: tuple[str | None, str | None, str | None]
+) -> int:
+    """Remember content, text and status that are not in `messages`; how many rows that took (0 when known)."""
+    cursor = db.execute(
+        "INSERT INTO message_versions (message_n, revision, replaced_at, reason, content, text, status)"
+        " SELECT ?1, (SELECT count(*) FROM message_versions WHERE message_n = ?1), ?2, ?3, ?4, ?5, ?6"
+        " WHERE NOT EXISTS (SELECT 1 FROM message_versions WHERE message_n = ?1 AND content IS ?4)"
+        " AND (SELECT count(*) FROM message_versions WHERE message_n = ?1) < ?7",
+        (number, timestamp(at), reason, *said, _VERSIONS),
+    )
+    return cursor.rowcount
+
+
+def was_put_aside(db: sqlite3.Connection, new: Message, number: int) -> bool:
+    """Whether this is what took the place of what the person saw, said again."""
+    known = "SELECT 1 FROM message_versions WHERE message_n = ? AND text IS ? AND reason IN ('moderated', 'emptied')"
+    return db.execute(known, (number, new.text)).fetchone() is not None
+
+
+def was_emptied(db: sqlite3.Connection, number: int) -> bool:
+    """Whether the message says what the person saw, and no longer what is served."""
+    emptied = "SELECT 1 FROM message_versions WHERE message_n = ? AND reason = 'emptied'"
+    return db.execute(emptied, (number,)).fetchone() is not None

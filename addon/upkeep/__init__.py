@@ -1,0 +1,1 @@
+"""What is done to a whole archive: read again, joined with others, thinned, searched for secrets."""

@@ -1,0 +1,167 @@
+"""Another archive, read as what it is: observations. Its rows -> the records that tell them to an archive of our own.
+
+So one set of rules decides what stays, whoever captured it: a row is what its archive saw last, at the time it saw it.
+The other archive is only read, and is untrusted: a row that cannot be read is left out and counted.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from addon.archive import APPLICATION_ID, VERSION
+from addon.errors import ArchiveError
+from addon.records import AssetLocation, Mention, Message, Record, RequestBody, Run, Stream, StreamBody, StreamSeen
+from addon.store.rows import microseconds
+from addon.upkeep.other_rows import (
+    asset_records,
+    canvas_records,
+    citations_of,
+    conversation_records,
+    event_records,
+    image_records,
+    location_records,
+    message_of,
+    record_of,
+    stream_of,
+    version_of,
+)
+
+_OF_DOCUMENTS = ("document", "list")
+
+
+class OtherArchive:
+    """An open archive of somebody else, or of another machine; `unreadable` counts the rows that made no sense."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it for reading. Raises `ArchiveError`."""
+        self.unreadable = 0
+        self.path = path
+        try:
+            self._db = _opened(path)
+        except sqlite3.Error as error:
+            raise ArchiveError(f"{path}: cannot be read: {error}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+    def conversations(self) -> Iterator[list[Record]]:
+        """What was said of each conversation, each field when it was last said."""
+        yield from self._each("SELECT * FROM conversations ORDER BY rowid", conversation_records)
+
+    def runs(self) -> Iterator[list[Record]]:
+        """The lives of the proxies that captured."""
+        yield from self._each("SELECT * FROM runs ORDER BY started_at", lambda row: [record_of(Run, row)])
+
+    def streams(self) -> Iterator[Stream]:
+        """The exchanges; one that is still streaming may go on, so that it is merged again later."""
+        for (stream,) in self._each("SELECT * FROM streams ORDER BY rowid", lambda row: [stream_of(row)]):
+            if isinstance(stream, Stream):
+                yield stream
+
+    def evidence(self, stream: Stream) -> Iterator[list[Record]]:
+        """What belongs to an exchange: raw bodies, events, when it was last the same."""
+        of_it = "WHERE stream_id = ?"
+        yield from self._each(
+            f"SELECT * FROM stream_bodies {of_it}", lambda row: [record_of(StreamBody, row)], stream.id
+        )
+        requests = f"SELECT * FROM request_bodies {of_it}"
+        yield from self._each(requests, lambda row: [record_of(RequestBody, row)], stream.id)
+        events = f"SELECT * FROM events {of_it} ORDER BY position"
+        yield from self._each(events, event_records, stream.id)
+
+    def seen_again(self) -> Iterator[list[Record]]:
+        """When documents were last what they were."""
+        query = "SELECT id, last_seen_at FROM streams WHERE last_seen_at IS NOT NULL"
+        yield from self._each(query, lambda row: [StreamSeen(row["id"], microseconds(row["last_seen_at"]))])
+
+    def messages(self) -> Iterator[list[Record]]:
+        """Each message with its sources and earlier versions, in the order in which they were first seen."""
+        kinds = ", ".join(f"'{kind}'" for kind in _OF_DOCUMENTS)
+        query = f"""SELECT m.*, s.kind IN ({kinds}) AS document
+                    FROM messages m LEFT JOIN streams s ON s.id = m.stream_id ORDER BY m.n"""
+        yield from self._each(query, self._message)
+
+    def assets(self) -> Iterator[list[Record]]:
+        """Every asset, where it was to be had, and which messages mention it."""
+        yield from self._each("SELECT * FROM assets ORDER BY rowid", asset_records)
+        urls = """SELECT u.*, a.error FROM asset_urls u JOIN assets a ON a.id = u.asset_id ORDER BY u.rowid"""
+        yield from self._each(urls, location_records)
+        errors = "SELECT id AS asset_id, error, stream_id FROM assets WHERE error IS NOT NULL"
+        yield from self._each(errors, lambda row: [AssetLocation(**dict(row), at=0, address=None)])
+        mentions = """SELECT m.id AS message_id, m.conversation_id, a.asset_id, a.role
+                      FROM message_assets a JOIN messages m ON m.n = a.message_n ORDER BY m.n, a.rowid"""
+        yield from self._each(mentions, lambda row: [record_of(Mention, row)])
+
+    def files(self) -> Iterator[sqlite3.Row]:
+        """Every file that an asset has, with all that `AssetFile` and `Thumbnail` tell."""
+        query = """SELECT f.*, a.asset_id, a.url, a.derived, a.downloaded_at, a.stream_id
+                   FROM asset_files a JOIN files f ON f.sha256 = a.sha256 ORDER BY a.rowid"""
+        yield from self._db.execute(query)
+
+    def images(self) -> Iterator[list[Record]]:
+        """What is known of images beyond what their messages say."""
+        query = """SELECT g.*, s.source, s.started_at AS at FROM image_generations g
+                   LEFT JOIN streams s ON s.id = g.stream_id ORDER BY g.id"""
+        yield from self._each(query, image_records)
+
+    def canvas_documents(self) -> Iterator[list[Record]]:
+        """Every version of every canvas document."""
+        query = """SELECT c.*, s.source FROM canvas_documents c LEFT JOIN streams s ON s.id = c.stream_id
+                   ORDER BY c.rowid"""
+        yield from self._each(query, canvas_records)
+
+    def _message(self, row: sqlite3.Row) -> list[Record]:
+        versions = "SELECT * FROM message_versions WHERE message_n = ? ORDER BY revision"
+        earlier = self._db.execute(versions, (row["n"],))
+        sources = self._db.execute("SELECT * FROM citations WHERE message_n = ? ORDER BY position", (row["n"],))
+        message = self._with_prompt(message_of(row))
+        return [message, *citations_of(row, sources), *(version_of(row, version) for version in earlier)]
+
+    def _with_prompt(self, message: Message) -> Message:
+        if not message.images:
+            return message
+        query = """SELECT prompt_message_id FROM image_generations
+                   WHERE conversation_id IS ? AND message_id = ? AND prompt_message_id IS NOT NULL LIMIT 1"""
+        found = self._db.execute(query, (message.conversation_id, message.id)).fetchone()
+        return replace(message, prompt_message_id=found[0]) if found else message
+
+    def _each(
+        self, query: str, read: Callable[[sqlite3.Row], Sequence[Record]], *parameters: object
+    ) -> Iterator[list[Record]]:
+        for row in self._db.execute(query, parameters):
+            try:
+                yield list(read(row))
+            except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
+                self.unreadable += 1
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise ArchiveError(f"{path}: there is no such file")
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=60, isolation_level=None)
+    try:
+        # Somebody else's views and triggers are not run.
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.row_factory = sqlite3.Row
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise ArchiveError(f"{path}: is a database of another program")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise ArchiveError(f"{path}: was written by a newer version ({version}, this one knows {VERSION}); update")
+        if version < VERSION:
+            raise ArchiveError(f"{path}: was written by an older version; any import into it brings it up to date")
+        # All that is read is of one moment.
+        db.execute("BEGIN")
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,154 @@
+"""Everything that was captured, read again with today's code: raw bodies -> the tables that are made from them.
+
+All exchanges whose evidence is there are replayed, in the order in which they began, into a scratch database beside
+the archive; then what differs is brought over in one transaction (`differences`). A recorder may write meanwhile: what
+it touches is left alone and told. What has no evidence (raw bodies dropped, imports without them) stays as it is.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from addon import archive
+from addon.answers.legs import Leg, LegKey, earlier
+from addon.captures import Capturing, Surroundings, capture_of
+from addon.errors import ArchiveError
+from addon.exchange import Opening
+from addon.journal import now
+from addon.records import Record, Run
+from addon.store.database import connect
+from addon.store.store import Store, StoreBusy
+from addon.store.stored_streams import StoredStream, StoredStreams
+from addon.upkeep import scratch
+from addon.upkeep.differences import Changes, apply
+
+WAIT_MILLISECONDS = 60_000
+"""How long a lock of somebody else is waited for; the recorder's last milliseconds."""
+
+_BATCH_RECORDS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ReparseReport:
+    """What reading again came to: `tables` has what it changed, or would change, by table.
+
+    `streams` were read, `without_evidence` have ended but cannot be read again, `left_alone` conversations were being
+    captured meanwhile: another run reads them.
+    """
+
+    streams: int = 0
+    without_evidence: int = 0
+    left_alone: int = 0
+    tables: dict[str, Changes] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any row is, or would be, another one."""
+        return any(changes for changes in self.tables.values())
+
+
+def reparse(
+    database: Path, *, dry_run: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
+) -> ReparseReport:
+    """Build messages and all that hangs on them again from the raw bodies; with `dry_run` only count what would change.
+
+    `progress` hears how many of how many exchanges have been read. Raises `ArchiveError`.
+    """
+    if not database.is_file():
+        raise ArchiveError(f"{database}: there is no such file")
+    try:
+        with _scratch_folder(database) as folder:
+            return _reparse(database, folder / "rebuilt.db", dry_run, progress)
+    except StoreBusy as error:
+        raise ArchiveError(f"{database}: cannot be read again now: {error}") from None
+    except (sqlite3.Error, OSError) as error:
+        raise ArchiveError(f"{database}: cannot be read again: {error}") from None
+
+
+def _reparse(database: Path, rebuilt: Path, dry_run: bool, progress: Callable[[int, int], None]) -> ReparseReport:
+    Store.open(database).close()
+    began = now()
+    with contextlib.closing(connect(database, durable=False)) as db:
+        db.execute(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
+        streams = StoredStreams(db)
+        ended = streams.ids()
+        evidence = [identity for identity in ended if streams.read(identity) is not None]
+        Store.open(rebuilt).close()
+        scratch.seed(rebuilt, database, evidence)
+        read = _Replay(streams, Store.open(rebuilt)).run(evidence, progress)
+        left_alone, tables = apply(db, rebuilt, read, began, dry_run=dry_run)
+    return ReparseReport(len(read), len(ended) - len(read), left_alone, tables)
+
+
+class _Replay:
+    """Feeds stored exchanges to the captures of today, and what they return to the scratch database."""
+
+    def __init__(self, streams: StoredStreams, store: Store) -> None:
+        self._streams = streams
+        self._store = store
+        self._around = Surroundings(legs=self._legs)
+
+    def run(self, identities: Sequence[str], progress: Callable[[int, int], None]) -> list[str]:
+        """Those that were read."""
+        read = []
+        with contextlib.closing(self._store):
+            for done, identity in enumerate(identities):
+                progress(done, len(identities))
+                stream = self._streams.read(identity)
+                if stream is not None:
+                    self._read(stream)
+                    read.append(identity)
+            progress(len(identities), len(identities))
+        return read
+
+    def _read(self, stream: StoredStream) -> None:
+        capture = capture_of(stream.opening, stream.request, self._around)
+        for batch in _batches(_records(capture, stream)):
+            self._store.write(batch)
+        if self._store.take_failures():
+            raise ArchiveError(f"a record of {stream.opening.stream_id} was refused ({self._store.refusal})")
+
+    def _legs(self, key: LegKey, value: str, opening: Opening) -> list[Leg]:
+        return self._streams.with_bodies(earlier(self._store.legs(key, value, opening), key, opening))
+
+
+def _records(capture: Capturing, stream: StoredStream) -> Iterator[Record]:
+    yield from capture.begin()
+    for piece, at in stream.pieces():
+        yield from capture.feed(piece, at)
+    yield from capture.close(stream.closing, stream.ended_at)
+
+
+def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    for record in records:
+        if not isinstance(record, Run):
+            batch.append(record)
+        if len(batch) >= _BATCH_RECORDS:
+            yield batch
+            batch = []
+    yield batch
+
+
+@contextlib.contextmanager
+def _scratch_folder(database: Path) -> Iterator[Path]:
+    """A private folder beside the archive, empty, of this process alone, gone when it is left."""
+    folder = database.with_name(database.name + "-reparse")
+    archive.private_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArchiveError(f"{database}: is being read again already") from None
+        for left in folder.iterdir():  # by one that was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield folder
+        shutil.rmtree(folder)
+    finally:
+        os.close(descriptor)
