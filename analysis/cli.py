@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from analysis import __version__, commands
-from analysis.queries import Unanswerable
+from analysis.errors import Unanswerable
 
 _EXIT_CODES = """\b
 Exit codes:

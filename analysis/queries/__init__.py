@@ -17,6 +17,7 @@ health           what of the capture to look at
 Searching is `analysis.search`, the tree of a conversation `analysis.tree`.
 """
 
-from analysis.queries.archive import Unanswerable, open_archive
+from analysis.errors import Unanswerable
+from analysis.queries.archive import open_archive
 
 __all__ = ["Unanswerable", "open_archive"]

@@ -4,13 +4,10 @@ import sqlite3
 from pathlib import Path
 
 from addon.archive import APPLICATION_ID, VERSION
+from analysis.errors import Unanswerable
 
 _HEADER = b"SQLite format 3\0"
 _MOST_NAMED = 4
-
-
-class Unanswerable(Exception):
-    """What was asked cannot be answered: one line that says why, and what to do about it."""
 
 
 def open_archive(path: Path) -> sqlite3.Connection:
