@@ -298,9 +298,9 @@ def test_stopping_mitmdump_ends_a_topic_truthfully(running: Capturing, stage: St
     time.sleep(0.3)
     assert running.proxy.stop() == 0
     listening.join()
-    assert running.rows("SELECT DISTINCT state, error FROM streams") == [
-        {"state": "interrupted", "error": "the proxy was stopped"}
-    ]
+    # Whether mitmproxy closes the socket, with a code, before it says that it ends is a race of its own.
+    query = "SELECT DISTINCT state, substr(error, 1, 21) AS error FROM streams"
+    assert running.rows(query) == [{"state": "interrupted", "error": "the proxy was stopped"}]
     assert running.rows("SELECT 1 FROM messages WHERE live") == []
     assert not list(inflight_folder(running.database).iterdir())
 
