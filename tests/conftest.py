@@ -112,3 +112,13 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     """An archive of the test's own, which must be sound when the test is over."""
     with archive_at(tmp_path / "chatgpt.db") as archive:
         yield archive
+
+
+@pytest.fixture(scope="session")
+def showcase(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up archive with one of everything; to be read only."""
+    from scripts.showcase import build
+
+    database = tmp_path_factory.mktemp("showcase") / "chatgpt.db"
+    build(database, days=40)
+    return database

@@ -22,7 +22,6 @@ from analysis.exports.talks import talks
 from analysis.queries import open_archive
 from scripts.made_up_export import Size, write
 from tests.conftest import CAPTURES, needs_captures
-from tests.receiving import mention, png, receive
 from tests.recording import FINISHED, Archive, archive_at, message, shown, v1
 from tests.test_rendering import Reader
 
@@ -143,18 +142,6 @@ def test_what_streamed_is_in_the_json_with_its_file_and_a_root_that_was_not_capt
     }  # fmt: skip
     assert (talk["title"], talk["current_node"]) == ("Two tides a day", "A")
     assert (tmp_path / "json" / "file_1.png").read_bytes() == PNG
-
-
-def test_the_files_beside_the_json_are_imported_as_those_of_their_assets(tmp_path: Path) -> None:
-    identity, picture = f"file_{'0123456789abcdef' * 2}", png(30, 20)
-    with archive_at(tmp_path / "a.db") as archive:
-        mention(archive, f"sediment://{identity}")
-        receive(archive, picture, identity=identity)
-    export(tmp_path / "a.db", "--json", tmp_path / "json")
-    assert (tmp_path / "json" / f"{identity}.png").read_bytes() == picture
-    assert run(tmp_path / "again.db", "import", tmp_path / "json").returncode == 0
-    query = "SELECT id, sha256, mime_type, width, path, variant FROM assets"
-    assert rows(tmp_path / "again.db", query) == rows(tmp_path / "a.db", query)
 
 
 def test_json_imported_into_the_archive_it_came_from_changes_no_message(made_up: Path, tmp_path: Path) -> None:

@@ -79,7 +79,19 @@ def test_no_module_shadows_one_that_mitmproxy_could_import() -> None:
 
 
 def test_rendering_knows_neither_a_database_nor_a_server() -> None:
-    known = {"__future__", "collections", "dataclasses", "functools", "html", "json", "re", "typing", "urllib", "xml"}
+    known = {
+        "__future__",
+        "collections",
+        "dataclasses",
+        "functools",
+        "html",
+        "json",
+        "re",
+        "typing",
+        "unicodedata",
+        "urllib",
+        "xml",
+    }
     libraries = {"latex2mathml", "markdown_it", "markupsafe", "nh3", "orjson", "pygments"}
     modules = sorted((ROOT / "analysis" / "rendering").glob("*.py"))
     assert len(modules) > 5

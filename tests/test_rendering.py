@@ -62,7 +62,7 @@ def shown(said: Any = None, media: dict[str, Media] | None = None, **columns: An
         ("two *words*", '<p dir="auto">two <em>words</em></p>'),
         ("# Tides", '<h3 dir="auto">Tides</h3>'),
         ("~~old~~", '<p dir="auto"><s>old</s></p>'),
-        ("- [x] done\n- [ ] open", '<ul dir="auto">\n<li>\u2611 done</li>\n<li>\u2610 open</li>\n</ul>'),
+        ("- [x] done\n- [ ] open", "<ul>\n<li>\u2611 done</li>\n<li>\u2610 open</li>\n</ul>"),
         ("It costs $5 or $6", '<p dir="auto">It costs $5 or $6</p>'),
         ("`a < b`", '<p dir="auto"><code>a &lt; b</code></p>'),
         ("\u0645\u0631\u062d\u0628\u0627", '<p dir="auto">\u0645\u0631\u062d\u0628\u0627</p>'),
@@ -70,6 +70,20 @@ def shown(said: Any = None, media: dict[str, Media] | None = None, **columns: An
 )
 def test_markdown_is_read(text: str, html: str) -> None:
     assert markdown(text).strip() == html
+
+
+@pytest.mark.parametrize("text", ["- {}", "1. {}", "> {}", "| 1 |\n|---|\n| {} |", "- 12 {}\n\n- b"])
+def test_a_box_runs_as_its_first_letter_is_written(text: str) -> None:
+    for word, leftward in (
+        ("\u0645\u0631\u062d\u0628\u0627", True),
+        ("\u05e9\u05dc\u05d5\u05dd", True),
+        ("tide", False),
+        ("\u6f6e", False),
+    ):
+        boxes = [
+            value for tag, name, value in Reader(markdown(text.format(word))).attributes if name == "dir" and tag != "p"
+        ]
+        assert boxes == (["rtl"] if leftward else [])
 
 
 def test_an_address_in_the_text_is_a_link_without_the_punctuation_around_it() -> None:

@@ -9,8 +9,8 @@ media       images and files       calls   what tools were asked and answered
 
 from analysis.rendering.markdown import markdown, plain
 from analysis.rendering.media import Media, byte_count
-from analysis.rendering.messages import LONGEST, Rendered, Row, duration, render
-from analysis.rendering.sources import source_cards, web_address, without_marks
+from analysis.rendering.messages import LONGEST, Rendered, duration, render
+from analysis.rendering.sources import Row, source_cards, web_address, without_marks
 
 __all__ = [
     "LONGEST",

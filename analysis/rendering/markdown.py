@@ -9,6 +9,7 @@ out of the text first.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,9 +34,8 @@ _STRAY = re.compile("[\ue200-\ue206\uf5a0-\uf5a3\x00]")
 _MARK_PLACE = re.compile(f"{_MARK_OPEN}(\\d+){_MARK_CLOSE}")
 _FRAGMENT_PLACE = re.compile(f"{_PLACE_OPEN}(\\d+){_PLACE_CLOSE}")
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`|\\^{}\uf5a0-\uf5a3\uff0c\u3002\uff1b\u3001\uff09\u3011\u300d\u300f]+")
-_DIRECTED = frozenset(
-    {"paragraph_open", "heading_open", "blockquote_open", "bullet_list_open", "ordered_list_open", "th_open", "td_open"}
-)
+_LINES = frozenset({"paragraph_open", "heading_open"})
+_BOXES = frozenset({"blockquote_open", "bullet_list_open", "ordered_list_open", "table_open"})
 
 _CLEANER = nh3.Cleaner(
     tags={
@@ -123,7 +123,8 @@ def _image(self: RendererProtocol, tokens: Sequence[Token], at: int, options: Op
 
 
 def _table_open(self: RendererProtocol, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
-    return '<div class="wide" tabindex="0"><table dir="auto">\n'
+    direction = ' dir="rtl"' if tokens[at].attrGet("dir") else ""
+    return f'<div class="wide" tabindex="0"><table{direction}>\n'
 
 
 def _table_close(self: RendererProtocol, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
@@ -132,9 +133,11 @@ def _table_close(self: RendererProtocol, tokens: Sequence[Token], at: int, optio
 
 def _finish_blocks(state: StateCore) -> None:
     """Text directions by the text itself; headings below those of the page; boxes of task lists as characters."""
-    for token in state.tokens:
-        if token.type in _DIRECTED:
+    for place, token in enumerate(state.tokens):
+        if token.type in _LINES:
             token.attrSet("dir", "auto")
+        elif token.type in _BOXES and _runs_leftward(state.tokens, place):
+            token.attrSet("dir", "rtl")
         if token.tag in ("h1", "h2", "h3", "h4", "h5", "h6"):
             token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
         if token.type == "inline" and token.children:
@@ -143,6 +146,19 @@ def _finish_blocks(state: StateCore) -> None:
             if first.type == "text" and re.match(r"\[[ xX]\] ", first.content):
                 first.content = ("\u2610 " if first.content[1] == " " else "\u2611 ") + first.content[4:]
             _link_addresses(token)
+
+
+def _runs_leftward(tokens: Sequence[Token], place: int) -> bool:
+    """Whether the first letter in a box is of a script that is written from right to left.
+
+    `dir="auto"` does not look into what has a direction of its own, and that is all there is in a list or a table.
+    """
+    for token in tokens[place : place + 200]:
+        for character in token.content[:200] if token.type == "inline" else "":
+            direction = unicodedata.bidirectional(character)
+            if direction in ("L", "R", "AL"):
+                return direction != "L"
+    return False
 
 
 def _split(token: Token) -> list[Token]:

@@ -7,7 +7,7 @@ branches. The row is untrusted, as everything that came over the wire: content o
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from markupsafe import Markup
@@ -16,16 +16,10 @@ from analysis.rendering import calls
 from analysis.rendering.code import code_block
 from analysis.rendering.markdown import markdown, plain
 from analysis.rendering.media import Media, figure, file_line
-from analysis.rendering.sources import Cited, host_of, web_address, without_marks
+from analysis.rendering.sources import Cited, Row, host_of, web_address, without_marks
 
 LONGEST = 100_000
 """Characters of one message that are rendered; the rest is in its raw form."""
-
-
-class Row(Protocol):
-    """A row of `messages` by column name: `sqlite3.Row`, a dict."""
-
-    def __getitem__(self, name: str, /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +37,8 @@ def render(row: Row, media: Mapping[str, Media] | None = None) -> Rendered:
     content, metadata = _object(row["content"]), _object(row["metadata"])
     message = _Message(row, content, metadata, media or {})
     rendered = _BY_TYPE.get(row["content_type"] or "", _Message.unknown)(message)
-    hidden = not row["visible"]
+    # A call is hidden too, and knows itself how it is shown.
+    hidden = not row["visible"] and not (row["role"] == "assistant" and row["recipient"] not in (None, "all"))
     clipped = len(row["text"] or "") > LONGEST
     summary = " ".join(without_marks(rendered.summary or _behind(row)).split())[:240]
     return Rendered(rendered.html, summary, rendered.folded or hidden, clipped)

@@ -8,7 +8,7 @@ A mark is written in private-use characters, `\ue200cite\ue202turn0search3\ue201
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -31,6 +31,12 @@ class Source:
     title: str = ""
     publisher: str = ""
     snippet: str = ""
+
+
+class Row(Protocol):
+    """A row by column name: `sqlite3.Row`, a dict."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 class Cited:
@@ -100,7 +106,7 @@ def host_of(address: str) -> str:
     return (urlsplit(address).hostname or address).removeprefix("www.")
 
 
-def source_cards(sources: Iterable[Mapping[str, Any]]) -> Markup:
+def source_cards(sources: Iterable[Row]) -> Markup:
     """A list of cards from rows of `citations`: each address once, those that no click may open left out."""
     cards: dict[str, Markup] = {}
     card = Markup(

@@ -1,0 +1,216 @@
+"""What every page shares: finding the archive among the databases, asking it off the event loop, saying what is wrong.
+
+A page is a pure function of a connection and what was asked for; it returns what its template shows. It runs in
+Datasette's thread for queries, under a time limit, and never in the event loop: rendering Markdown takes as long as
+a query.
+"""
+
+import sqlite3
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
+
+from datasette.utils import sqlite_timelimit, tilde_encode
+from datasette.utils.asgi import Forbidden, Request, Response
+
+from analysis.browse.rendered import Memory
+from analysis.browse.static import address
+from analysis.rendering import Media, Rendered
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+    from datasette.database import Database
+
+APPLICATION_ID = b"CGPT"
+"""`PRAGMA application_id` of an archive, as the capture writes it."""
+
+TIME_LIMIT_MS = 3_000
+
+_NO_ARCHIVE = (
+    "None of the databases that are open is an archive of ChatGPT Capture. Their tables can be browsed all the same."
+)
+
+
+class Problem(Exception):
+    """What a page cannot show, and why: status, a title, and what the reader can do."""
+
+    def __init__(self, status: int, title: str, words: str) -> None:
+        super().__init__(title)
+        self.status, self.title, self.words = status, title, words
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for: the parts of its path, its query, the file and the name of the archive."""
+
+    parts: Mapping[str, str]
+    query: Mapping[str, str]
+    path: str
+    database: Path
+    name: str
+    render: "Render"
+
+    def get(self, key: str, longest: int = 300) -> str:
+        """A field of the query, without blanks around it; "" when it is not there, cut when it is too long."""
+        return str(self.query.get(key) or "").strip()[:longest]
+
+    def table(self, name: str) -> str:
+        """The address of a stock page of the archive."""
+        return f"/{tilde_encode(self.name)}/{name}"
+
+
+type Render = Callable[[sqlite3.Row, Mapping[str, Media]], Rendered]
+type Page = Callable[[sqlite3.Connection, Asked], dict[str, Any]]
+type View = Callable[..., Awaitable[Sendable]]
+
+
+class Sendable(Protocol):
+    """What Datasette sends as an answer."""
+
+    async def asgi_send(self, send: Any) -> None:
+        """Send it."""
+
+
+class Site:
+    """The views of one Datasette; each asks the archive, under the time limit, and says what is wrong."""
+
+    def __init__(self, datasette: "Datasette") -> None:
+        self._datasette = datasette
+        self._memory = Memory()
+
+    def html(self, template: str, page: Page) -> View:
+        """The view that shows what a page returns in a template."""
+
+        async def view(request: Request) -> Response:
+            try:
+                asked = await self.asked(request)
+                context = {**_frame(asked), **await self.answer(asked, page)}
+            except Problem as problem:
+                return await error_page(self._datasette, request, problem)
+            return Response.html(await self._datasette.render_template(template, context, request=request))
+
+        return view
+
+    def json(self, page: Page, template: str = "") -> View:
+        """The view that gives what a page returns as JSON; with a template, its `data` and the `html` made from it."""
+
+        async def view(request: Request) -> Response:
+            try:
+                asked = await self.asked(request)
+                context = await self.answer(asked, page)
+            except Problem as problem:
+                return Response.json({"ok": False, "error": problem.title}, status=problem.status)
+            if template:
+                shown = {**_frame(asked), **context}
+                html = await self._datasette.render_template(template, shown, request=request)
+                context = {**context["data"], "html": html}
+            return Response.json(context)
+
+        return view
+
+    def bytes(self, answer: Callable[[sqlite3.Connection, Asked], Sendable]) -> View:
+        """The view that gives bytes, which a browser may keep: their address is their digest."""
+
+        async def view(request: Request) -> Sendable:
+            try:
+                return await self.answer(await self.asked(request), answer)
+            except Problem as problem:
+                refusal: Sendable = Response.text(f"{problem.title}. {problem.words}", status=problem.status)
+                return refusal
+
+        view._datasette_static = True  # type: ignore[attr-defined] # Datasette then leaves the cache header alone
+        return view
+
+    async def asked(self, request: Request) -> Asked:
+        """What a request asks for, by somebody who may. Raises `Problem`, `Forbidden`."""
+        await self._datasette.ensure_permissions(request.actor, ["view-instance"])
+        database = find_archive(self._datasette)
+        if database is None:
+            gone = next((path for path in _files(self._datasette) if not path.is_file()), None)
+            if gone is not None:
+                raise Problem(503, "The archive is not there", f"{gone.name} was moved or deleted while it was open.")
+            raise Problem(404, "No archive here", _NO_ARCHIVE)
+        allowed = await self._datasette.permission_allowed(request.actor, "view-database", database.name, default=True)
+        if not allowed:
+            raise Forbidden("view-database")
+        query = {key: request.args[key] for key in request.args}
+        path = Path(database.path).absolute()
+        parts = {name: unquote(value or "") for name, value in request.url_vars.items()}
+        return Asked(parts, query, request.path, path, database.name, self._memory.rendered)
+
+    async def answer[T](self, asked: Asked, answer: Callable[[sqlite3.Connection, Asked], T]) -> T:
+        """What is answered in a thread of Datasette's, on its connection, in time. Raises `Problem`."""
+
+        def run(db: sqlite3.Connection) -> T:
+            with sqlite_timelimit(db, TIME_LIMIT_MS):
+                return answer(db, asked)
+
+        try:
+            told: T = await self._datasette.get_database(asked.name).execute_fn(run)
+            return told
+        except sqlite3.Error as error:
+            raise _unreadable(error) from None
+
+
+async def error_page(datasette: "Datasette", request: Request, problem: Problem) -> Response:
+    """A page that says what is wrong; the way to everything else is on it."""
+    context = {
+        "title": problem.title, "words": problem.words, "status": problem.status, "static": address,
+        "archive": next((name for name in datasette.databases if name != "_internal"), ""),
+        "asked": None, "section": "",
+    }  # fmt: skip
+    shown = await datasette.render_template("archive/error.html", context, request=request)
+    return Response.html(shown, status=problem.status)
+
+
+def find_archive(datasette: "Datasette") -> "Database | None":
+    """The first database that is an archive of ours."""
+    for database in datasette.databases.values():
+        if database.path is not None and is_archive(Path(database.path)):
+            return database
+    return None
+
+
+def _files(datasette: "Datasette") -> list[Path]:
+    return [Path(database.path) for database in datasette.databases.values() if database.path is not None]
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file says in its header that the capture wrote it (SQLite file format 1.3.17)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(72)[68:72] == APPLICATION_ID
+    except OSError:
+        return False
+
+
+def no_such_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
+    """An address that is none of the pages."""
+    raise Problem(404, "No such page", "The address may have been cut short or mistyped.")
+
+
+def _unreadable(error: sqlite3.Error) -> Problem:
+    reason = str(error)
+    if reason == "interrupted":
+        return Problem(503, "This takes too long", "The question was given up after three seconds. Ask for less of it.")
+    if reason.startswith(("no such column", "no such table")):
+        return Problem(
+            503,
+            "An archive of another version",
+            f"This page does not find what it reads ({reason}). Start the capture once on it: that mends it.",
+        )
+    traceback.print_exception(error, file=sys.stderr)
+    return Problem(
+        503,
+        "The archive cannot be read",
+        f"SQLite says: {reason}. An archive in a folder that is only readable must be converted first "
+        "(PRAGMA journal_mode = DELETE), or copied to where it can be written.",
+    )
+
+
+def _frame(asked: Asked) -> dict[str, Any]:
+    return {"static": address, "archive": asked.name, "asked": asked, "section": ""}

@@ -1,0 +1,114 @@
+// The charts of the usage page. Plot and d3 stand in the page as `Plot` and `d3`.
+import { accent, draw, frame, soft } from "./charts.js";
+
+const { Plot, d3 } = window;
+const holder = document.querySelector("#charts");
+const days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const month = (row) => ({ ...row, month: new Date(`${row.month}-01T00:00:00`) });
+const monthly = { type: "time", label: null };
+const counted = { grid: true, label: null, tickFormat: "~s" };
+
+const bars = (rows, y) => (width) => Plot.plot(frame(width, {
+  x: monthly,
+  y: counted,
+  marks: [
+    Plot.rectY(rows.map(month), { x: "month", y, interval: "month", fill: accent(), inset: 1, rx: 2, tip: true }),
+    Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
+  ],
+}));
+
+const kinds = {
+  days: (rows) => (width) => Plot.plot(frame(width, {
+    x: { type: "time", label: null },
+    y: counted,
+    marks: [
+      Plot.rectY(rows.map((row) => ({ ...row, day: new Date(`${row.day}T00:00:00`) })), {
+        x: "day", y: "prompts", interval: rows.length > 200 ? "week" : "day", fill: accent(), inset: 0.5, tip: true,
+      }),
+      Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
+    ],
+  })),
+  hours: (rows) => (width) => Plot.plot(frame(width, {
+    height: 220,
+    padding: 0.06,
+    x: { label: null, domain: d3.range(24), tickFormat: (hour) => (hour % 3 ? "" : `${hour}`), tickSize: 0 },
+    y: { label: null, domain: [1, 2, 3, 4, 5, 6, 0], tickFormat: (day) => days[day], tickSize: 0 },
+    color: { range: ["transparent", accent()], type: "sqrt" },
+    marks: [Plot.cell(rows, { x: "hour", y: "weekday", fill: "prompts", rx: 3, tip: true, title: (row) => `${days[row.weekday]}, ${row.hour}:00: ${row.prompts}` })],
+  })),
+  share: (rows) => (width) => Plot.plot(frame(width, {
+    x: monthly,
+    y: { grid: true, label: null, percent: true, tickFormat: (share) => `${share} %` },
+    color: { ...frame(width).color, legend: true },
+    marks: [
+      Plot.rectY(rows.map(month), Plot.stackY({ offset: "normalize" }, { x: "month", y: "messages", interval: "month", fill: "model", inset: 0.5, tip: true })),
+    ],
+  })),
+  latency: (rows) => (width) => Plot.plot(frame(width, {
+    height: 50 + rows.length * 34,
+    marginLeft: Math.min(150, width / 3),
+    x: { grid: true, label: "seconds", domain: [0, d3.max(rows, (row) => row.p90) * 1.1 || 1] },
+    y: { label: null, domain: rows.map((row) => row.model), tickSize: 0 },
+    marks: [
+      Plot.ruleY(rows, { y: "model", x1: "p50", x2: "p90", stroke: accent(), strokeWidth: 6, strokeOpacity: 0.25 }),
+      Plot.dot(rows, { y: "model", x: "p50", fill: accent(), r: 5, tip: true, title: (row) => `${row.model}: p50 ${row.p50} s, p90 ${row.p90} s, ${row.answers} answers` }),
+      Plot.tickX(rows, { y: "model", x: "p90", stroke: accent(), strokeWidth: 2, insetTop: 8, insetBottom: 8 }),
+    ],
+  })),
+  characters: (rows) => (width) => Plot.plot(frame(width, {
+    x: monthly,
+    y: counted,
+    marks: [
+      Plot.areaY(rows.map(month), { x: "month", y1: 0, y2: "characters", fill: accent(), fillOpacity: 0.12, curve: "monotone-x" }),
+      Plot.lineY(rows.map(month), { x: "month", y: "characters", stroke: accent(), strokeWidth: 2, curve: "monotone-x", marker: "dot", tip: true }),
+      Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
+    ],
+  })),
+  images: (rows) => (width) => Plot.plot(frame(width, {
+    x: monthly,
+    y: counted,
+    color: { ...frame(width).color, legend: new Set(rows.map((row) => row.status)).size > 1 },
+    marks: [
+      Plot.rectY(rows.map(month), { x: "month", y: "images", interval: "month", fill: "status", inset: 1, rx: 2, tip: true }),
+      Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
+    ],
+  })),
+  minutes: (rows) => bars(rows, "minutes"),
+  sizes: (rows) => (width) => Plot.plot(frame(width, {
+    x: { label: "messages", tickFormat: (size) => (size > 1 ? `${size}–${size * 2 - 1}` : "1"), tickRotate: rows.length > 6 && width < 420 ? -35 : 0 },
+    marginBottom: 46,
+    y: counted,
+    marks: [
+      Plot.barY(rows, { x: "messages", y: "conversations", fill: accent(), inset: 1, rx: 2, tip: true }),
+      Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
+    ],
+  })),
+  sites: (rows) => (width) => Plot.plot(frame(width, {
+    height: 40 + Math.min(12, rows.length) * 24,
+    marginLeft: Math.min(190, width / 2.4),
+    x: { grid: true, label: null, tickFormat: "~s" },
+    y: { label: null, tickSize: 0, tickFormat: (site) => site.replace(/^https?:\/\//, "").slice(0, 26) },
+    marks: [Plot.barX(rows.slice(0, 12), { x: "citations", y: "site", sort: { y: "-x" }, fill: accent(), rx: 2, inset: 2, tip: true })],
+  })),
+};
+
+async function show() {
+  const answer = await fetch(holder.dataset.address);
+  const told = answer.ok ? await answer.json() : { charts: {} };
+  for (const figure of holder.querySelectorAll(".chart")) {
+    const place = figure.querySelector(".plot");
+    const rows = told.charts[figure.id];
+    if (!rows) place.replaceChildren(words("This could not be asked: it takes too long, or the archive cannot be read."));
+    else if (!rows.length) place.replaceChildren(words("Nothing in this time."));
+    else draw(place, kinds[figure.dataset.kind](rows));
+  }
+}
+
+function words(text) {
+  const paragraph = document.createElement("p");
+  paragraph.className = "waiting";
+  paragraph.textContent = text;
+  return paragraph;
+}
+
+show();

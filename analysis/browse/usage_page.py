@@ -1,0 +1,167 @@
+"""Charts of how ChatGPT is used. Each is one of the named questions, whose SQL and CSV stand beside it.
+
+Over years of messages the questions take a second or two together. What was asked once is kept, and asked again when
+the archive has changed: the answer of a moment ago is shown meanwhile.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from datasette.utils.asgi import Request, Response
+
+from analysis.browse.site import Asked, Problem, Site
+from analysis.questions import QUESTIONS
+
+type Rows = list[dict[str, Any]]
+type Ask = Callable[[Callable[[sqlite3.Connection], Rows]], Awaitable[Rows]]
+
+# Which question, how it is drawn, how much room it takes.
+_CHARTS = (
+    ("prompts_per_day", "days", "wide"),
+    ("prompts_by_hour_weekday", "hours", ""),
+    ("answers_by_model_month", "share", ""),
+    ("time_to_first_token_by_model", "latency", ""),
+    ("answer_length_by_month", "characters", ""),
+    ("thinking_time_per_month", "minutes", ""),
+    ("images_per_month", "images", ""),
+    ("conversation_lengths", "sizes", ""),
+    ("most_cited_sites", "sites", ""),
+)
+_KEPT = 12
+_FRESH_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Known:
+    charts: dict[str, Rows | None]
+    state: tuple[Any, ...]
+    asked_at: float
+    task: "asyncio.Task[None] | None" = None
+
+
+class Charts:
+    """The data of the charts, by the days that were asked for."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+
+    async def view(self, request: Request) -> Response:
+        """The data as JSON; what a question could not tell is null."""
+        try:
+            asked = await self._site.asked(request)
+
+            async def ask(question: Callable[[sqlite3.Connection], Rows]) -> Rows:
+                return await self._site.answer(asked, lambda db, _: question(db))
+
+            return Response.json({"charts": await self._data(*days_asked(asked), ask)})
+        except Problem as problem:
+            return Response.json({"ok": False, "error": problem.title}, status=problem.status)
+
+    async def _data(self, since: str, until: str, ask: Ask) -> dict[str, Rows | None]:
+        """The rows of each chart; None where a question could not be answered."""
+        key = (since, until)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = await self._ask(since, until, ask)
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        elif time.monotonic() - known.asked_at > _FRESH_SECONDS and (known.task is None or known.task.done()):
+            known.task = asyncio.create_task(self._again(key, known, ask))
+        return known.charts
+
+    async def _again(self, key: tuple[str, str], known: _Known, ask: Ask) -> None:
+        if await _state(ask) != known.state:
+            self._known[key] = await self._ask(*key, ask)
+        else:
+            known.asked_at = time.monotonic()
+
+    async def _ask(self, since: str, until: str, ask: Ask) -> _Known:
+        state = await _state(ask)
+        charts: dict[str, Rows | None] = {}
+        for name, _, _ in _CHARTS:
+            try:
+                charts[name] = await ask(_asking(name, since, until))
+            except Problem:
+                charts[name] = None
+        return _Known(charts, state, time.monotonic())
+
+
+def usage_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
+    """The page; its charts are asked for when it is there."""
+    since, until = days_asked(asked)
+    return {
+        "section": "usage",
+        "title": "Usage",
+        "since": since,
+        "until": until,
+        "spans": [(words, address, fields == (since, until)) for words, address, fields in _spans()],
+        "data_address": f"/-/archive/usage/data?{urlencode({'from': since, 'to': until})}",
+        "charts": [_chart(asked, chart, since, until) for chart in _CHARTS],
+    }
+
+
+def days_asked(asked: Asked) -> tuple[str, str]:
+    """The days of the query; without any, the last year."""
+    if "from" not in asked.query and "to" not in asked.query:
+        return _days_ago(365), ""
+    return _day(asked.get("from", 10)), _day(asked.get("to", 10))
+
+
+def _day(given: str) -> str:
+    try:
+        return date.fromisoformat(given).isoformat()
+    except ValueError:
+        return ""
+
+
+def _spans() -> list[tuple[str, str, tuple[str, str]]]:
+    spans = {"30 days": (_days_ago(30), ""), "A year": (_days_ago(365), ""), "All": ("", "")}
+    return [
+        (words, f"/-/archive/usage?{urlencode({'from': since, 'to': until})}", (since, until))
+        for words, (since, until) in spans.items()
+    ]
+
+
+def _days_ago(days: int) -> str:
+    return (datetime.now().astimezone().date() - timedelta(days=days)).isoformat()
+
+
+def _chart(asked: Asked, chart: tuple[str, str, str], since: str, until: str) -> dict[str, Any]:
+    name, kind, size = chart
+    question = QUESTIONS[name]
+    given = urlencode({key: value for key, value in (("since", since), ("until", until)) if key in question.parameters})
+    return {
+        "name": name,
+        "kind": kind,
+        "size": size,
+        "title": question.title,
+        "description": question.description,
+        "sql": f"{asked.table(name)}?{given}",
+        "csv": f"{asked.table(name)}.csv?{given}",
+    }
+
+
+def _asking(name: str, since: str, until: str) -> Callable[[sqlite3.Connection], Rows]:
+    def ask(db: sqlite3.Connection) -> Rows:
+        return [dict(row) for row in db.execute(QUESTIONS[name].sql, {"since": since, "until": until})]
+
+    return ask
+
+
+async def _state(ask: Ask) -> tuple[Any, ...]:
+    """What changes when anything is captured."""
+
+    def newest(db: sqlite3.Connection) -> Rows:
+        query = """SELECT (SELECT max(n) FROM messages) AS messages, (SELECT max(started_at) FROM streams) AS streams,
+                          (SELECT max(id) FROM image_generations) AS images"""
+        return [dict(db.execute(query).fetchone())]
+
+    return tuple((await ask(newest))[0].values())
