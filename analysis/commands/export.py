@@ -38,10 +38,8 @@ def command(folder: Path, conversations: tuple[str, ...], form: str | None, data
 
     With - as FOLDER, --json and --jsonl are written to standard output, without files.
     """
-    from analysis.exports.folder import FolderInUse
     from analysis.exports.forms import PIPED, Task
-    from analysis.exports.tables import ParquetMissing
-    from analysis.exports.talks import NotFound, nameless, talks
+    from analysis.exports.talks import nameless, talks
     from analysis.queries import open_archive
 
     if form is None:
@@ -50,16 +48,13 @@ def command(folder: Path, conversations: tuple[str, ...], form: str | None, data
         raise click.UsageError(f"--{form} writes several files: name a folder.")
     if conversations and form == "parquet":
         raise click.UsageError("--parquet writes whole tables: name no conversation.")
-    try:
-        with contextlib.closing(open_archive(database)) as db:
-            task = Task(form, db, database, talks(db, conversations), **manner)
-            if str(folder) == "-":
-                task.out(sys.stdout.buffer)
-                return
-            _into(folder.expanduser(), task)
-            left_out = 0 if conversations or form == "parquet" else nameless(db)
-    except (NotFound, FolderInUse, ParquetMissing) as error:
-        raise click.ClickException(str(error)) from None
+    with contextlib.closing(open_archive(database)) as db:
+        task = Task(form, db, database, talks(db, conversations), **manner)
+        if str(folder) == "-":
+            task.out(sys.stdout.buffer)
+            return
+        _into(folder.expanduser(), task)
+        left_out = 0 if conversations or form == "parquet" else nameless(db)
     if left_out:
         click.echo(f"{left_out:,} messages were captured without the name of their conversation; left out", err=True)
 

@@ -17,7 +17,7 @@ def command(file: Path | None, year: int | None, database: Path) -> None:
 
     Every day, models, images, the longest conversations, cited sites, thinking time. The page fetches nothing.
     """
-    from analysis.exports.folder import ExportFolder, FolderInUse
+    from analysis.exports.folder import ExportFolder
     from analysis.exports.media import StoredFiles
     from analysis.queries import open_archive
     from analysis.report.figures import figures, years
@@ -33,9 +33,6 @@ def command(file: Path | None, year: int | None, database: Path) -> None:
             raise click.ClickException(f"{database}: holds nothing of {year}, but of {known[0]} to {known[1]}")
         page = report_page(counted, StoredFiles(database))
     path = (file or Path(f"chatgpt-{year}.html")).expanduser()
-    try:
-        with ExportFolder(path.parent) as folder, folder.writing(path.name) as out:
-            out.write(page.encode("utf-8", "replace"))
-    except FolderInUse as error:
-        raise click.ClickException(str(error)) from None
+    with ExportFolder(path.parent) as folder, folder.writing(path.name) as out:
+        out.write(page.encode("utf-8", "replace"))
     click.echo(f"{path}: {counted.totals['prompts']:,} prompts, {counted.totals['answers']:,} answers in {year}")

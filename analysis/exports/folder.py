@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from analysis.errors import Unanswerable
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
-
-
-class FolderInUse(Exception):
-    """Another export writes to the folder."""
 
 
 class ExportFolder:
@@ -27,7 +25,7 @@ class ExportFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a folder, made where it is missing. Raises `FolderInUse`, `OSError`."""
+        """Open a folder, made where it is missing. Raises `Unanswerable` while another export has it."""
         self.path = path
         with contextlib.suppress(FileExistsError):
             path.mkdir(_PRIVATE_FOLDER)
@@ -36,7 +34,7 @@ class ExportFolder:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._descriptor)
-            raise FolderInUse(f"{path}: another export is writing there") from None
+            raise Unanswerable(f"{path}: another export is writing there") from None
 
     def __enter__(self) -> Self:
         return self

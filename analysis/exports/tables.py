@@ -13,6 +13,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, BinaryIO
 
+from analysis.errors import Unanswerable
 from analysis.exports.folder import ExportFolder
 from analysis.exports.ledger import Entry, Ledger
 from analysis.exports.runs import Outcome, Progress
@@ -33,10 +34,6 @@ _FLAGS = frozenset(
 _OF_MESSAGE = ", m.conversation_id, m.id AS message_id"
 _MESSAGE = "JOIN messages m ON m.n = t.message_n"
 _MESSAGE_AT = "coalesce(m.created_at, m.first_seen_at)"
-
-
-class ParquetMissing(Exception):
-    """The library that writes Parquet is not installed; one line that says how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +67,11 @@ TABLES = len(_TABLES)
 
 
 def write_tables(folder: ExportFolder, db: sqlite3.Connection, done: Progress) -> Outcome:
-    """Write every table, all of one moment; counted are partitions. Raises `ParquetMissing`."""
+    """Write every table, all of one moment; counted are partitions. Raises `Unanswerable` without pyarrow."""
     try:
         import pyarrow  # noqa: F401 - whether it is there
     except ImportError:
-        raise ParquetMissing(
+        raise Unanswerable(
             "Parquet needs pyarrow: `scripts/setup --dev` installs it, and so does `pip install pyarrow` in .venv"
         ) from None
     ledger = Ledger(folder, "parquet")

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from analysis.queries.archive import identify
+
 _FILES = """
     SELECT m.message_n, a.*, f.thumbnail_path
     FROM message_assets m JOIN assets a ON a.id = m.asset_id LEFT JOIN files f ON f.sha256 = a.sha256
@@ -19,12 +21,8 @@ class Talk(NamedTuple):
     title: str | None
 
 
-class NotFound(Exception):
-    """No conversation, or several, have an id that begins as was asked; one line."""
-
-
 def talks(db: sqlite3.Connection, beginnings: Sequence[str] = ()) -> list[Talk]:
-    """All conversations in the order in which they were first seen, or those whose ids begin so. Raises `NotFound`."""
+    """All conversations in the order first seen, or those whose ids begin so. Raises `Unanswerable`."""
     if not beginnings:
         return [Talk(*row) for row in db.execute("SELECT id, title FROM conversations ORDER BY rowid")]
     return list(dict.fromkeys(_named(db, beginning) for beginning in beginnings))
@@ -90,11 +88,5 @@ def fingerprint(db: sqlite3.Connection, talk: Talk, manner: str) -> str:
 
 
 def _named(db: sqlite3.Connection, beginning: str) -> Talk:
-    query = "SELECT id, title FROM conversations WHERE id >= ?1 AND id < ?2 ORDER BY id <> ?1, id LIMIT 4"
-    found = [Talk(*row) for row in db.execute(query, (beginning, beginning + "\U0010ffff"))]
-    if not beginning or not found:
-        raise NotFound(f"no conversation has an id that begins with “{beginning}”")
-    if len(found) > 1 and found[0].id != beginning:
-        named = ", ".join(talk.id for talk in found[:3]) + (", …" if len(found) > 3 else "")
-        raise NotFound(f"“{beginning}” begins more than one id: {named}")
-    return found[0]
+    identity = identify(db, "conversations", beginning)
+    return Talk(*db.execute("SELECT id, title FROM conversations WHERE id = ?", (identity,)).fetchone())

@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from analysis.exports.talks import Talk, about, files, message, nodes
+from analysis.exports.talks import Talk, files, message
+from analysis.queries.threads import branch, tree
 from analysis.tree import Step, Tree
 
 _BEHIND = frozenset(
@@ -33,27 +34,25 @@ class Said:
 
 def thread(db: sqlite3.Connection, talk: Talk, *, branches: bool = False) -> Iterator[Said]:
     """The messages of the branch that is shown, one at a time; then of each other branch what it does not share."""
-    tree, leaf = _tree(db, talk)
+    known, leaf = _tree(db, talk)
     mentioned = _by_message(files(db, talk))
-    for number, steps in enumerate(_branches(tree, leaf) if branches else [tree.branch(leaf)] if leaf else []):
+    for number, steps in enumerate(_branches(known, leaf) if branches else [known.branch(leaf)] if leaf else []):
         yield from _said(db, steps, mentioned, beside=number > 0)
 
 
 def paths(db: sqlite3.Connection, talk: Talk, *, branches: bool = False) -> Iterator[Iterator[Said]]:
     """The branch that is shown; then each other one, all of it from the first message on."""
-    tree, leaf = _tree(db, talk)
+    known, leaf = _tree(db, talk)
     mentioned = _by_message(files(db, talk))
-    others = [end for end in tree if end != leaf and tree.leaf(end) == end] if branches else []
+    others = [end for end in known if end != leaf and known.leaf(end) == end] if branches else []
     for end in [leaf, *others] if leaf else []:
-        yield _said(db, tree.branch(end), mentioned)
+        yield _said(db, known.branch(end), mentioned)
 
 
 def _tree(db: sqlite3.Connection, talk: Talk) -> tuple[Tree, str]:
     """The tree, and the end of the branch that is shown; "" where there is no message."""
-    tree = Tree(nodes(db, talk))
-    current = about(db, talk)["current_node"]
-    start = current if current in tree else tree.newest()
-    return tree, tree.leaf(start) if start else ""
+    shown = branch(db, talk.id)
+    return tree(db, talk.id), shown[-1].id if shown else ""
 
 
 def _said(
@@ -64,12 +63,12 @@ def _said(
         yield Said(row, assets, _is_behind(row, assets), branch=beside and not number, gap=step.gap)
 
 
-def _branches(tree: Tree, leaf: str) -> Iterator[list[Step]]:
+def _branches(known: Tree, leaf: str) -> Iterator[list[Step]]:
     """Every message once: the branch to `leaf`, then each branch from where it leaves those before."""
     shown: set[str] = set()
-    for start in [leaf, *tree] if leaf else []:
+    for start in [leaf, *known] if leaf else []:
         if start not in shown:
-            steps = [step for step in tree.branch(tree.leaf(start)) if step.id not in shown]
+            steps = [step for step in known.branch(known.leaf(start)) if step.id not in shown]
             shown.update(step.id for step in steps)
             yield steps
 

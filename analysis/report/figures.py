@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.queries.usage import activity
 from analysis.rendering import web_address
 from analysis.rendering.sources import host_of
 
@@ -13,7 +14,6 @@ _IN_YEAR = f"{_AT} >= :begin AND {_AT} < :end"
 _ANSWER = """m.role = 'assistant' AND m.visible = 1
     AND coalesce(m.content_type, '') NOT IN ('thoughts', 'reasoning_recap')"""
 
-_DAYS = "SELECT * FROM daily_activity WHERE day >= :begin AND day < :end ORDER BY day"
 _MODELS = f"""
     SELECT substr({_AT}, 1, 7) AS month, m.model_slug AS model, count(*) AS answers
     FROM messages m WHERE {_ANSWER} AND m.model_slug IS NOT NULL AND {_IN_YEAR} GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2"""
@@ -73,7 +73,8 @@ def figures(db: sqlite3.Connection, year: int, *, most: int = 12, most_images: i
     )
     pictures = db.execute(_WALL, span).fetchall()
     step = max(1, -(-len(pictures) // most_images))
-    days = rows(_DAYS)
+    said = activity(db, "day", since=f"{year:04}", until=f"{year:04}")
+    days = [{"day" if name == "period" else name: value for name, value in day._asdict().items()} for day in said]
     (totals,) = rows(_TOTALS)
     return Year(
         year=year,
