@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from analysis.browse.thread import conversation_address
+from analysis.browse.items import conversation_address
 
 _LINK = Markup('<a href="{}">{}</a>')
 _PICTURE = Markup('<a href="/-/archive/file/{0}"><img src="/-/archive/thumb/{0}" alt="" width="64" loading="lazy"></a>')

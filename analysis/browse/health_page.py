@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.browse import times
+from analysis.browse.items import conversation_address
 from analysis.browse.site import Asked
-from analysis.browse.thread import conversation_address
 from analysis.rendering import byte_count
 
 _RECENT = 1_000

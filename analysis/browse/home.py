@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from analysis.browse import reading, times
+from analysis.browse.items import conversation_address
 from analysis.browse.site import Asked
-from analysis.browse.thread import conversation_address
 from analysis.rendering import without_marks
 
 _PAGE = 40

@@ -1,23 +1,16 @@
-"""What the pages ask of an archive about one conversation. Reads only; each question by an index."""
+"""What the pages ask beyond what everybody does (`analysis.queries`). Reads only; each question by an index."""
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
 
 import orjson
 
+from analysis.queries import threads
 from analysis.rendering import Media
-from analysis.tree import Node
 
-_SHOWN = """
-    SELECT m.n, m.id, m.conversation_id, m.parent_id, m.role, m.author_name, m.recipient, m.channel, m.content_type,
-           m.text, m.content, m.status, m.end_turn, m.visible, m.model_slug, m.requested_model, m.finish_type,
-           m.reasoning_seconds, m.created_at, m.first_seen_at, m.first_token_at, m.completed_at, m.last_seen_at,
-           m.stream_id, m.source, m.revision, m.live, m.damaged, m.metadata,
-           s.kind AS stream_kind, s.state AS stream_state, s.started_at AS stream_started_at,
-           s.requested_model AS stream_requested_model, s.ended_at AS stream_ended_at
-    FROM json_each(?) wanted JOIN messages m ON m.n = wanted.value LEFT JOIN streams s ON s.id = m.stream_id"""
-
+type Row = dict[str, Any]
 
 _SPOKEN = " UNION ALL ".join(
     f"""SELECT * FROM (SELECT conversation_id, created_at FROM messages
@@ -59,7 +52,7 @@ def conversations_by_activity(db: sqlite3.Connection, before: str, most: int) ->
 
 def summaries(db: sqlite3.Connection, identities: Sequence[str]) -> dict[str, sqlite3.Row]:
     """Conversations in short: how many messages and images, the last question, whether an answer is streaming."""
-    return {row["id"]: row for row in db.execute(_SUMMARIES, (orjson.dumps(list(identities)).decode(),))}
+    return {row["id"]: row for row in db.execute(_SUMMARIES, (_json(identities),))}
 
 
 def conversation(db: sqlite3.Connection, identity: str) -> sqlite3.Row | None:
@@ -68,22 +61,17 @@ def conversation(db: sqlite3.Connection, identity: str) -> sqlite3.Row | None:
     return found
 
 
-def nodes(db: sqlite3.Connection, conversation_id: str) -> list[Node]:
-    """`n`, `id` and `parent_id` of each message of a conversation."""
-    query = "SELECT n, id, parent_id FROM messages WHERE conversation_id = ?"
-    return [tuple(row) for row in db.execute(query, (conversation_id,))]
-
-
-def messages(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, sqlite3.Row]:
-    """Messages by `n`, each with what is known of the exchange that brought it."""
-    return {row["n"]: row for row in db.execute(_SHOWN, (_json(numbers),))}
-
-
-def citations(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[sqlite3.Row]]:
-    """The sources that messages name, in order."""
-    query = """SELECT c.* FROM json_each(?) wanted JOIN citations c ON c.message_n = wanted.value
-               ORDER BY c.message_n, c.position"""
-    return _grouped(db.execute(query, (_json(numbers),)))
+def messages(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Row]:
+    """Messages by `n`, each with what is known of the exchange that brought it (`stream_...`)."""
+    found = [message._asdict() for message in threads.messages(db, numbers)]
+    query = """SELECT s.id, s.kind, s.state, s.started_at, s.requested_model
+               FROM json_each(?) wanted JOIN streams s ON s.id = wanted.value"""
+    wanted = list({row["stream_id"] for row in found if row["stream_id"]})
+    exchanges = {row[0]: row for row in db.execute(query, (_json(wanted),))}
+    for row in found:
+        _, kind, state, started_at, model = exchanges.get(row["stream_id"], (None,) * 5)
+        row |= {"stream_kind": kind, "stream_state": state, "stream_started_at": started_at, "stream_model": model}
+    return {row["n"]: row for row in found}
 
 
 def versions(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, int]:
@@ -94,39 +82,45 @@ def versions(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, int]:
 
 
 def media(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, dict[str, Media]]:
-    """The files that messages mention, by pointer and by id; images with the prompt they were made from."""
-    query = """
-        SELECT a.message_n, f.id, f.pointer, f.kind, f.name, f.width, f.height, f.size_bytes, f.sha256,
-               g.id AS image, g.prompt
-        FROM json_each(?) wanted JOIN message_assets a ON a.message_n = wanted.value JOIN assets f ON f.id = a.asset_id
-        LEFT JOIN image_generations g ON g.asset_id = f.id"""
-    found: dict[int, dict[str, Media]] = defaultdict(dict)
-    for row in db.execute(query, (_json(numbers),)):
-        file = Media(
-            kind=row["kind"] or "file",
-            address=f"/-/archive/file/{row['sha256']}" if row["sha256"] else None,
-            page=f"/-/archive/images/{row['image']}" if row["image"] else None,
-            name=row["name"] or "",
-            prompt=row["prompt"] or "",
-            width=row["width"],
-            height=row["height"],
-            size_bytes=row["size_bytes"],
-        )
-        for key in (row["pointer"], row["id"]):
-            if key:
-                found[row["message_n"]][key] = file
+    """The files that messages mention, by id; images with the prompt they were made from."""
+    found: dict[int, dict[str, Media]] = {}
+    for number, mentions in threads.mentioned(db, numbers).items():
+        found[number] = {mention.asset_id: _media(mention) for mention in mentions}
     return found
 
 
-def _grouped(rows: Iterable[sqlite3.Row]) -> dict[int, list[sqlite3.Row]]:
-    groups: dict[int, list[sqlite3.Row]] = defaultdict(list)
-    for row in rows:
-        groups[row["message_n"]].append(row)
-    return groups
+def _media(mention: threads.Mention) -> Media:
+    return Media(
+        kind=mention.kind or "file",
+        address=f"/-/archive/file/{PurePath(mention.path).stem}" if mention.path else None,
+        page=f"/-/archive/images/{mention.image_id}" if mention.image_id else None,
+        name=mention.name or "",
+        prompt=mention.prompt or "",
+        width=mention.width,
+        height=mention.height,
+        size_bytes=mention.size_bytes,
+    )
 
 
-def _json(numbers: Sequence[int]) -> str:
-    return orjson.dumps(list(numbers)).decode()
+def image_details(db: sqlite3.Connection, identity: int) -> sqlite3.Row:
+    """What is known of an image besides what the gallery shows."""
+    query = """SELECT g.requested_at, g.completed_at, g.edit_op, g.transparent_background, g.stream_id, m.n AS message_n
+               FROM image_generations g
+               LEFT JOIN messages m ON m.conversation_id = g.conversation_id AND m.id = g.message_id WHERE g.id = ?"""
+    found: sqlite3.Row = db.execute(query, (identity,)).fetchone()
+    return found
+
+
+def thumbnails(db: sqlite3.Connection, assets: Sequence[str]) -> dict[str, str]:
+    """Where the small forms of images are, by the ids of their files."""
+    query = (
+        "SELECT a.id, a.sha256 FROM json_each(?) wanted JOIN assets a ON a.id = wanted.value WHERE a.sha256 IS NOT NULL"
+    )
+    return {identity: f"/-/archive/thumb/{digest}" for identity, digest in db.execute(query, (_json(assets),))}
+
+
+def _json(values: Sequence[int] | Sequence[str]) -> str:
+    return orjson.dumps(list(values)).decode()
 
 
 def last_seen(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, tuple[str | None, int]]:

@@ -3,12 +3,11 @@
 A message is known by its number and by what it says: a state that changed is another one. Several threads ask.
 """
 
-import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from analysis.rendering import Media, Rendered, render
+from analysis.rendering import Media, Rendered, Row, render
 
 _MOST_BYTES = 64_000_000
 
@@ -24,7 +23,7 @@ class Memory:
         self._known: OrderedDict[_Key, Rendered] = OrderedDict()
         self._lock = threading.Lock()
 
-    def rendered(self, row: sqlite3.Row, media: Mapping[str, Media]) -> Rendered:
+    def rendered(self, row: Row, media: Mapping[str, Media]) -> Rendered:
         """The rendering of a message."""
         files = tuple(media.items())
         said = (row["text"], row["content"], row["metadata"], row["visible"], row["reasoning_seconds"], files)

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from analysis.browse import times
+from analysis.browse.items import conversation_address
 from analysis.browse.site import Asked
-from analysis.browse.thread import conversation_address
 from analysis.rendering import without_marks
 from analysis.search import MOST, PAGE, Hit, Question, find, models
 

@@ -19,7 +19,7 @@ from datasette.utils.asgi import Forbidden, Request, Response
 
 from analysis.browse.rendered import Memory
 from analysis.browse.static import address
-from analysis.rendering import Media, Rendered
+from analysis.rendering import Media, Rendered, Row
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -63,7 +63,7 @@ class Asked:
         return f"/{tilde_encode(self.name)}/{name}"
 
 
-type Render = Callable[[sqlite3.Row, Mapping[str, Media]], Rendered]
+type Render = Callable[[Row, Mapping[str, Media]], Rendered]
 type Page = Callable[[sqlite3.Connection, Asked], dict[str, Any]]
 type View = Callable[..., Awaitable[Sendable]]
 

@@ -2,15 +2,16 @@
 
 import json
 import sqlite3
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import orjson
 
 from analysis.bodies import Damaged, unpacked
 from analysis.browse import times
+from analysis.browse.items import conversation_address
 from analysis.browse.site import Asked, Problem
-from analysis.browse.thread import conversation_address
+from analysis.queries import exchanges
 from analysis.rendering import byte_count, duration
 from analysis.rendering.code import code_block
 
@@ -23,30 +24,23 @@ _RAW = 200_000
 def stream_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     """The page of one exchange."""
     identity = asked.parts["stream"]
-    stream = db.execute("SELECT * FROM streams WHERE id = ?", (identity,)).fetchone()
+    stream = exchanges.exchange(db, identity)
     if stream is None:
         raise Problem(404, "No such exchange", "It is not in this archive, or was deleted from it.")
-    kept = db.execute("SELECT body, arrivals FROM stream_bodies WHERE stream_id = ?", (identity,)).fetchone()
-    sent = db.execute("SELECT body FROM request_bodies WHERE stream_id = ?", (identity,)).fetchone()
-    arrivals = _arrivals(kept["arrivals"] if kept else None)
-    events = db.execute(
-        "SELECT * FROM events WHERE stream_id = ? ORDER BY position LIMIT ?", (identity, _EVENTS)
-    ).fetchall()
-    raw, damaged = _text(kept["body"] if kept else None)
-    place = (
-        conversation_address(stream["conversation_id"], stream["request_message_id"])
-        if stream["conversation_id"]
-        else None
-    )
+    kept = exchanges.raw_body(db, identity)
+    arrivals = _arrivals(kept.arrivals)
+    events = list(islice(exchanges.exchange_events(db, identity), _EVENTS))
+    raw, damaged = _text(kept.body)
+    place = conversation_address(stream.conversation_id, stream.request_message_id) if stream.conversation_id else None
     return {
         "section": "health",
-        "title": f"Exchange of {times.full(stream['started_at'])}",
+        "title": f"Exchange of {times.full(stream.started_at)}",
         "stream": stream,
         "facts": _facts(stream, arrivals),
         "place": place,
-        "request": code_block(_pretty(_text(sent["body"])[0]), "json") if sent and sent["body"] else None,
+        "request": code_block(_pretty(_text(kept.request)[0]), "json") if kept.request else None,
         "curve": {"arrivals": _thinned(arrivals), "marks": _marks(stream)},
-        "events": [_event(event, stream["started_at"]) for event in events],
+        "events": [_event(event, stream.started_at) for event in events],
         "more_events": len(events) == _EVENTS,
         "messages": _messages(db, identity),
         "raw": raw[:_RAW],
@@ -55,25 +49,25 @@ def stream_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _facts(stream: sqlite3.Row, arrivals: list[tuple[float, int]]) -> list[tuple[str, str]]:
-    first = times.seconds_between(stream["started_at"], stream["first_token_at"])
-    whole = times.seconds_between(stream["started_at"], stream["ended_at"])
+def _facts(stream: exchanges.Exchange, arrivals: list[tuple[float, int]]) -> list[tuple[str, str]]:
+    first = times.seconds_between(stream.started_at, stream.first_token_at)
+    whole = times.seconds_between(stream.started_at, stream.ended_at)
     gap = max((later - earlier for (earlier, _), (later, _) in pairwise(arrivals)), default=0.0)
     facts = {
-        "State": stream["state"] + (f": {stream['error']}" if stream["error"] else ""),
-        "Asked": f"{stream['method']} {stream['host']}{stream['path']}",
-        "Status": str(stream["status_code"] or ""),
-        "Kind": " \u00b7 ".join(stream[name] for name in _KINDS if stream[name]),
-        "Action": stream["action"] or "",
-        "Model asked for": stream["requested_model"] or "",
+        "State": stream.state + (f": {stream.error}" if stream.error else ""),
+        "Asked": f"{stream.method} {stream.host}{stream.path}",
+        "Status": str(stream.status_code or ""),
+        "Kind": " \u00b7 ".join(value for name in _KINDS if (value := getattr(stream, name))),
+        "Action": stream.action or "",
+        "Model asked for": stream.requested_model or "",
         "First token": duration(first) if first is not None else "",
         "Whole": duration(whole) if whole is not None else "",
         "Longest gap": duration(gap) if gap else "",
-        "Events": f"{stream['event_count'] or 0:,}"
-        + (f", {stream['unrecognised_count']} not recognised" if stream["unrecognised_count"] else ""),
+        "Events": f"{stream.event_count or 0:,}"
+        + (f", {stream.unrecognised_count} not recognised" if stream.unrecognised_count else ""),
         "Bytes": " \u00b7 ".join(
-            filter(None, (byte_count(stream["wire_bytes"]) and f"{byte_count(stream['wire_bytes'])} on the wire",
-                          byte_count(stream["body_bytes"]) and f"{byte_count(stream['body_bytes'])} decoded"))
+            filter(None, (byte_count(stream.wire_bytes) and f"{byte_count(stream.wire_bytes)} on the wire",
+                          byte_count(stream.body_bytes) and f"{byte_count(stream.body_bytes)} decoded"))
         ),
     }  # fmt: skip
     return [(name, value) for name, value in facts.items() if value]
@@ -96,20 +90,22 @@ def _thinned(arrivals: list[tuple[float, int]]) -> list[tuple[float, int]]:
     return [arrivals[int(n * step)] for n in range(_POINTS)] + arrivals[-1:]
 
 
-def _marks(stream: sqlite3.Row) -> list[dict[str, Any]]:
+def _marks(stream: exchanges.Exchange) -> list[dict[str, Any]]:
     named = {"first_event_at": "first event", "first_token_at": "first token", "ended_at": "end"}
-    marks = [(times.seconds_between(stream["started_at"], stream[column]), words) for column, words in named.items()]
+    marks = [
+        (times.seconds_between(stream.started_at, getattr(stream, column)), words) for column, words in named.items()
+    ]
     return [{"at": at, "words": words} for at, words in marks if at is not None]
 
 
-def _event(event: sqlite3.Row, started_at: str | None) -> dict[str, Any]:
-    after = times.seconds_between(started_at, event["received_at"])
-    data = event["data"] or ""
+def _event(event: exchanges.TypedEvent, started_at: str | None) -> dict[str, Any]:
+    after = times.seconds_between(started_at, event.received_at)
+    data = event.data or ""
     return {
-        "position": event["position"],
+        "position": event.position,
         "after": f"{after:.3f} s" if after is not None else "",
-        "type": event["type"],
-        "recognised": event["recognised"],
+        "type": event.type,
+        "recognised": event.recognised,
         "data": data[:160],
         "whole": code_block(_pretty(data), "json") if len(data) > 160 else None,
     }

@@ -39,6 +39,7 @@ class ThreadMessage(NamedTuple):
     first_seen_at: str
     first_token_at: str | None
     completed_at: str | None
+    last_seen_at: str
     stream_id: str | None
     source: str | None
     revision: int
@@ -55,12 +56,13 @@ class Source(NamedTuple):
     url: str
     title: str | None
     attribution: str | None
+    snippet: str | None
 
 
 class Mention(NamedTuple):
     """A file that a message mentions; `path` is in the media folder, None when its bytes never passed.
 
-    `role` is `output`, `input`, `attachment` or `mask`; `prompt` that of a generated image.
+    `role` is `output`, `input`, `attachment` or `mask`; `prompt` and `image_id` those of a generated image.
     """
 
     message_n: int
@@ -72,6 +74,7 @@ class Mention(NamedTuple):
     height: int | None
     size_bytes: int | None
     path: str | None
+    image_id: int | None
     prompt: str | None
 
 
@@ -102,7 +105,7 @@ def messages(db: sqlite3.Connection, numbers: Sequence[int]) -> Iterator[ThreadM
 
 def cited(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[Source]]:
     """The pages that messages name, in order, by `n`."""
-    query = """SELECT message_n, position, url, title, attribution FROM citations
+    query = """SELECT message_n, position, url, title, attribution, snippet FROM citations
                WHERE message_n IN (SELECT value FROM json_each(?)) ORDER BY message_n, position"""
     found: dict[int, list[Source]] = defaultdict(list)
     for row in db.execute(query, [json.dumps(list(numbers))]):
@@ -113,8 +116,9 @@ def cited(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[Sour
 def mentioned(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[Mention]]:
     """The files that messages mention, by `n`."""
     query = """SELECT m.message_n, m.role, a.id, a.kind, a.name, a.width, a.height, a.size_bytes, a.path,
-                      (SELECT g.prompt FROM image_generations g WHERE g.asset_id = a.id LIMIT 1)
+                      g.id, g.prompt
                FROM message_assets m JOIN assets a ON a.id = m.asset_id
+               LEFT JOIN image_generations g ON g.id = (SELECT id FROM image_generations WHERE asset_id = a.id LIMIT 1)
                WHERE m.message_n IN (SELECT value FROM json_each(?)) ORDER BY m.message_n, m.role, a.id"""
     found: dict[int, list[Mention]] = defaultdict(list)
     for row in db.execute(query, [json.dumps(list(numbers))]):
