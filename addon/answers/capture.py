@@ -17,7 +17,7 @@ from addon.exchange import Closing, Opening
 from addon.records import Record, Stream, StreamBody
 from addon.wire.content_coding import ContentDecoder
 from addon.wire.evidence import Evidence, compress
-from addon.wire.payload import dumps, loads
+from addon.wire.payload import loads
 from addon.wire.redaction import redact, redact_event
 from addon.wire.sse import Event, EventStreamParser
 
@@ -296,20 +296,7 @@ class Capture:
         # The first token of an earlier leg is that one's.
         token_at = decoder.messages.first_token_at or 0
         state, error, ended_at = self._closed_as or ("streaming", None, None)
-        return Stream(
-            id=opening.stream_id,
-            source=opening.source,
-            kind=opening.kind,
-            host=opening.host,
-            path=opening.path,
-            method=opening.method,
-            started_at=opening.started_at,
-            http_version=opening.http_version,
-            name=opening.name or None,
-            parameters=dumps(opening.parameters) if opening.parameters else None,
-            status_code=opening.status_code,
-            content_type=opening.content_type,
-            content_encoding=opening.content_encoding or None,
+        return opening.stream(
             conversation_id=decoder.conversation_id,
             resume_offset=self._request.offset,
             request_message_id=self._request.message_id

@@ -59,17 +59,7 @@ def closing_of(state: str, error: str | None) -> Closing:
 
 def unreadable(opening: Opening, at: int) -> Stream:
     """The row of an exchange whose capture could not even be closed."""
-    return Stream(
-        id=opening.stream_id,
-        source=opening.source,
-        kind=opening.kind,
-        host=opening.host,
-        path=opening.path,
-        method=opening.method,
-        started_at=opening.started_at,
-        status_code=opening.status_code,
-        content_type=opening.content_type,
-        content_encoding=opening.content_encoding or None,
+    return opening.stream(
         state="error",
         error=Closing("bug").failure,
         ended_at=at,

@@ -16,7 +16,7 @@ from addon.documents.document_redaction import redact_document
 from addon.documents.page_documents import PageDocument, document_records
 from addon.errors import StreamError
 from addon.exchange import Closing, Opening
-from addon.records import Conversation, Message, Record, RequestBody, Stream, StreamBody, StreamSeen
+from addon.records import Conversation, Message, Record, RequestBody, StreamBody, StreamSeen
 from addon.wire.content_coding import ContentDecoder
 from addon.wire.evidence import compress
 from addon.wire.payload import dumps
@@ -123,20 +123,7 @@ class DocumentCapture:
     ) -> list[Record]:
         opening = self.opening
         state, error = _ending(closing, self._failure)
-        stream = Stream(
-            id=opening.stream_id,
-            source=opening.source,
-            kind=opening.kind,
-            host=opening.host,
-            path=opening.path,
-            method=opening.method,
-            started_at=opening.started_at,
-            http_version=opening.http_version,
-            name=opening.name or None,
-            parameters=dumps(opening.parameters) if opening.parameters else None,
-            status_code=opening.status_code,
-            content_type=opening.content_type,
-            content_encoding=opening.content_encoding or None,
+        stream = opening.stream(
             conversation_id=conversation_id,
             encoding="json",
             state=state,
