@@ -21,7 +21,7 @@ def test_every_client_gets_every_byte_and_nothing_of_it_is_lost(tmp_path: Path, 
         if running is None:
             pytest.skip("needs root and a small disk of its own, or a C compiler")
         heard = inflict(fault, running, traffic, 1.2)
-        assert len(heard) == 16
+        assert len(heard) == 24
         assert [one.name for one in heard if not one.identical] == []
         if fault.recorded:
             assert_stored(running, heard)
@@ -34,7 +34,7 @@ def test_every_client_gets_every_byte_and_nothing_of_it_is_lost(tmp_path: Path, 
 def assert_stored(running: Running, heard: list[Heard]) -> None:
     for one in heard:
         if one.turn is not None:
-            stream = wait_for_rows(running.database, CLOSED, one.turn.message_id)[0]
+            stream = wait_for_rows(running.database, CLOSED, one.turn.message_id, log=running.proxy.log)[0]
             assert (stream["state"], stream["error"], stream["wire_bytes"]) == ("complete", None, len(one.sent))
             answer = rows(running.database, "SELECT text FROM messages WHERE id = ?", one.turn.scene.answer_id)
             assert answer == [{"text": one.turn.scene.text}]
@@ -52,8 +52,8 @@ def assert_kept(running: Running, heard: list[Heard]) -> None:
             if record.kind == Kind.CHUNK:
                 bodies[record.stream] = bodies.get(record.stream, b"") + record.payload
         wires += bodies.values()
-    assert sorted(wires) == sorted(one.sent for one in heard if one.turn is not None)
+    assert {one.sent for one in heard if one.turn is not None} <= set(wires)
     assert any("is kept" in line or "are kept" in line for line in running.proxy.log)
     assert len(running.proxy.log) < 300  # said, but not once for each chunk
-    states = rows(running.database, "SELECT DISTINCT state, error FROM streams")
+    states = rows(running.database, "SELECT DISTINCT state, error FROM streams WHERE kind = 'turn'")
     assert states in ([], [{"state": "error", "error": "a bug in the capture; its journal is kept"}])

@@ -4,9 +4,10 @@
     scripts/chaos --rounds 100 --seed 7
 
 A round is a burst of answers through one mitmdump with one to three disasters in it; the database is the same for all.
-What must hold after each round: every client has what was sent, or, where a connection was cut, its beginning; each
-event that a client has is in the raw body that was stored; the messages stored are those that an independent decoder
-(`tests/reference.py`) finds in that body; the database is sound; nothing is left in the journal.
+What must hold after each round: every client has what was sent, or, where the proxy was killed or the service or the
+client cut it, its beginning; each event that a client has is in the raw body that was stored; the messages stored are
+those that an independent decoder (`tests/reference.py`) finds in that body; the database is sound; nothing is left in
+the journal.
 """
 
 import argparse
@@ -120,6 +121,9 @@ DISASTERS: tuple[Callable[[World], None], ...] = (
 )  # fmt: skip
 
 
+ENDS_OF_THE_PROXY = (kill_proxy, terminate_proxy, kill_both)
+
+
 @dataclass(frozen=True)
 class Fate:
     """What chance has in store for one answer: where it is cut and how, or whether it is poison."""
@@ -181,14 +185,24 @@ def play(world: World, number: int) -> list[Heard]:
                 world.disasters[disaster.__name__] += 1
                 world.happened.append(disaster.__name__)
                 disaster(world)
-                if proxy.process.poll() is not None or disaster in (kill_proxy, terminate_proxy, kill_both):
+                if disaster in ENDS_OF_THE_PROXY:
                     break
+        if disaster not in ENDS_OF_THE_PROXY:
+            undisturbed(traffic, fates)
         world.streams += len(traffic.heard)
         world.bytes += sum(len(one.received.body) for one in traffic.heard)
         world.disasters.update(chosen.poison for chosen in fates.values() if chosen.poison)
         world.disasters.update("reset by the service" for chosen in fates.values() if chosen.end == "reset")
         world.disasters.update("left by the client" for chosen in fates.values() if chosen.abort_after)
     return [one for one in traffic.heard if one.turn is None or not fates[one.turn.prompt].poison]
+
+
+def undisturbed(traffic: Traffic, fates: dict[str, Fate]) -> None:
+    """The proxy lived: whoever was not cut by the service or left by itself has everything."""
+    assert len(traffic.heard) == 6 * traffic.streams, f"{len(traffic.heard)} were answered"
+    for one in traffic.heard:
+        if one.turn is None or fates[one.turn.prompt] == Fate():
+            assert one.identical, f"{one.name}: {len(one.received.body)} of {len(one.sent)}: {one.received.error}"
 
 
 @contextlib.contextmanager

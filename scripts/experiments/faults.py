@@ -88,6 +88,16 @@ def journal_folder_gone(running: Running) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def media_folder_gone(running: Running) -> Iterator[None]:
+    """A file stands where the folder was: nothing that is received can be laid there."""
+    media = running.database.with_name("chatgpt.db-media")
+    shutil.rmtree(media)
+    media.write_text("in the way")
+    yield
+    media.unlink()
+
+
+@contextlib.contextmanager
 def files_full(running: Running) -> Iterator[None]:
     """No file grows any more, neither the proxy's nor the recorder's."""
     with contextlib.ExitStack() as stack:
@@ -107,6 +117,7 @@ FAULTS: Mapping[str, Fault] = {
     "recorder-dead": Fault(recorder_dead),
     "recorder-stopped": Fault(lambda running: machine.stopped(running.recorder)),
     "journal-unwritable": Fault(journal_folder_gone),
+    "media-folder-gone": Fault(media_folder_gone),
     "database-locked": Fault(lambda running: machine.locked(running.database)),
     "file-size-limit": Fault(files_full),
     "disk-full": Fault(lambda running: machine.filled(running.folder), small_disk=True),
@@ -126,7 +137,7 @@ def started(fault: Fault, folder: Path, traffic: Traffic) -> Iterator[Running | 
     if fault.slow_disk:
         environment = machine.slow_fsync(folder)
     with contextlib.ExitStack() as stack:
-        if environment is None or (fault.small_disk and not stack.enter_context(machine.small_disk(home, 8))):
+        if environment is None or (fault.small_disk and not stack.enter_context(machine.small_disk(home, 60))):
             yield None
             return
         options: dict[str, object] = {"chatgpt_db": home / "chatgpt.db", **fault.options}
@@ -180,7 +191,7 @@ def compare(name: str, seconds: float) -> bool:
     without, with_fault = (gap * 1000 for gap in gaps)
     row = [name, str(streams), str(identical), f"{without:.0f} ms", f"{with_fault:.0f} ms"]
     print(f"| {' | '.join(row)} | {with_fault - without:+.0f} ms |", flush=True)
-    return identical == streams == 16
+    return identical == streams == 24
 
 
 if __name__ == "__main__":

@@ -8,12 +8,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import anyio
 import httpx
 
 from scripts import loopback, scenes
 
 CODINGS = ("identity", "br", "zstd", "gzip", "deflate")
 _STRANGER = "https://chatgpt.com/strange/thing?n="
+_FILE = "https://chatgpt.com/backend-api/estuary/content?sig=0123456789abcdef&id=file_"
+
+# httpx lets some of what a killed proxy leaves through as it is.
+_BROKEN = (httpx.TransportError, anyio.EndOfStream, anyio.BrokenResourceError, OSError)
+_TIMEOUT = 8.0  # httpx goes on waiting for a connection of a proxy that was killed
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one client got of what it was sent; `turn` is None for a stranger, which nobody captures."""
+    """What one client got of what it was sent; `turn` is None for a file, and for a stranger, which nobody captures."""
 
     name: str
     turn: Turn | None
@@ -59,7 +65,7 @@ class Heard:
 
 @dataclass
 class Traffic:
-    """`streams` answers of `events` events over each version of HTTP, and as many strangers.
+    """`streams` answers of `events` events over each version of HTTP, and as many files and strangers.
 
     Their events are `delay` seconds apart, they themselves begin `stagger` seconds after one another. `served` may
     change what the service makes of an answer, `abort_after` says after how many bytes a client leaves.
@@ -77,6 +83,9 @@ class Traffic:
 
     def respond(self, request: loopback.Request) -> loopback.Answer:
         """The service's part."""
+        if request.path.startswith("/backend-api/estuary/"):
+            image = self.stranger(request.path)
+            return loopback.Answer(headers=[("content-type", "image/gif")], chunks=image, delay=self.delay)
         if request.path.startswith("/strange/"):
             return loopback.Answer(
                 headers=[("content-type", "application/octet-stream")], chunks=self.stranger(request.path)
@@ -98,25 +107,31 @@ class Traffic:
         return self.turns[prompt]
 
     def stranger(self, path: str) -> list[bytes]:
-        """What somebody else on the same connection is sent."""
+        """What somebody else on the same connection is sent, or a file."""
         number = path.rpartition("=")[2].encode()
-        return [number * 997 + b"%d" % n for n in range(50)]
+        return [b"GIF89a\x01\0\x01\0\0\0\0", *[number * 997 + b"%d" % n for n in range(50)], b";"]
 
     async def send(self, port: int, ca: loopback.Upstream) -> None:
         """Ask for everything at once; `heard` is what came back, also where a connection broke."""
         async with contextlib.AsyncExitStack() as stack:
             asks = []
             for http2 in (True, False):
-                client = await stack.enter_async_context(loopback.Client(port, ca.ca_path, http2=http2))
+                client = await stack.enter_async_context(
+                    loopback.Client(port, ca.ca_path, http2=http2, timeout=_TIMEOUT)
+                )
                 for n in range(self.streams):
                     turn = self.turn(f"{self.name} {'h2' if http2 else 'h1'} {n}")
                     start = n * self.stagger
                     asks += [self._ask(client, turn, start), self._pass(client, f"{_STRANGER}{n}", start)]
-            await asyncio.gather(*asks)
+                    asks.append(self._pass(client, f"{_FILE}{'h2' if http2 else 'h1'}{n}", start))
+            # Of a proxy that was killed httpx waits for each ask in turn; what is missing then was never answered.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.streams * self.stagger + 2 * self.events * self.delay + _TIMEOUT):
+                    await asyncio.gather(*asks)
 
     async def _ask(self, client: loopback.Client, turn: Turn, start: float) -> None:
         await asyncio.sleep(start)
-        with contextlib.suppress(httpx.TransportError):  # not even a status came
+        with contextlib.suppress(*_BROKEN):  # not even a status came
             received = await client.send_turn(
                 turn.prompt, message_id=turn.message_id, abort_after=self.abort_after(turn)
             )
@@ -124,7 +139,7 @@ class Traffic:
 
     async def _pass(self, client: loopback.Client, url: str, start: float) -> None:
         await asyncio.sleep(start)
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(*_BROKEN):
             received = await client.fetch(url)
             self.heard.append(Heard(url, None, b"".join(self.stranger(url)), received))
 
