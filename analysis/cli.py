@@ -5,8 +5,10 @@ A person's mistake is one line that says what and where, never a traceback.
 
 import errno
 import importlib
+import io
 import pkgutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,9 @@ def database_option[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 def cli(ctx: click.Context, database: Path) -> None:
     """Your ChatGPT conversations, in one SQLite file."""
     ctx.obj = database.expanduser()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an encoding that lacks a letter is no reason to stop
 
 
 def main() -> None:

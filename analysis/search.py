@@ -30,7 +30,7 @@ _AROUND = 110
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked for; `sort` is `rank`, `new` or `old`. Days are ISO 8601, both included."""
+    """What is looked for; `sort` is `rank`, `new` or `old`. Days are ISO 8601, both included; `count` hits are told."""
 
     words: str
     role: str = ""
@@ -39,6 +39,7 @@ class Question:
     until: str = ""
     sort: str = ""
     skip: int = 0
+    count: int = PAGE
 
     @property
     def terms(self) -> list[str]:
@@ -93,7 +94,8 @@ def find(db: sqlite3.Connection, question: Question) -> Found:
         source, values = _filtered(question, source, values, sort)
         total = _count(db, source, values)
     order = {"rank": "rank", "new": "rowid DESC", "old": "rowid"}[sort]
-    rows = db.execute(f"SELECT rowid FROM ({source}) ORDER BY {order} LIMIT ? OFFSET ?", (*values, PAGE, question.skip))
+    query = f"SELECT rowid FROM ({source}) ORDER BY {order} LIMIT ? OFFSET ?"
+    rows = db.execute(query, (*values, question.count, question.skip))
     return Found(tuple(_hits(db, [row[0] for row in rows], terms)), total, sort)
 
 

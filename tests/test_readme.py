@@ -1,7 +1,9 @@
 """The README is true: its queries run and print what it shows, its tables, views and options are there."""
 
 import contextlib
+import pkgutil
 import re
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +12,10 @@ import pytest
 
 from addon.answers.capture import Capture, Closing, Opening
 from addon.store.store import Store
+from analysis import commands
 from scripts.demonstration import ACTS
 from scripts.loopback import turn_request
+from tests.asking import ask
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -64,6 +68,27 @@ def test_each_query_prints_what_the_readme_shows(demo: sqlite3.Connection, query
         assert rows == shown[2:]
     else:
         assert rows == []
+
+
+def shown_commands() -> list[tuple[str, str]]:
+    """Each command of the section on asking, with what it prints."""
+    section = README.partition("## Ask\n")[2].partition("\n## ")[0]
+    return re.findall(r"```\n\$ chatgpt-capture ([^\n]*)\n(.*?)```", section, re.DOTALL)
+
+
+@pytest.mark.parametrize(("command", "shown"), shown_commands())
+def test_each_command_prints_what_the_readme_shows(demo: sqlite3.Connection, command: str, shown: str) -> None:
+    path = demo.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
+    printed = ask(Path(path), *shlex.split(command)).stdout
+    assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
+
+
+def test_the_readme_names_every_command_that_asks() -> None:
+    section = README.partition("## Ask\n")[2].partition("\n## ")[0]
+    assert len(shown_commands()) >= 3
+    writing = {"audit", "browse", "export", "import", "merge", "prune", "report", "reparse", "vacuum"}
+    names = {name.rstrip("_").replace("_", "-") for _, name, _ in pkgutil.iter_modules(commands.__path__)}
+    assert set(re.findall(r"^\| `([a-z-]+)", section, re.MULTILINE)) == names - writing
 
 
 def test_every_table_is_described(demo: sqlite3.Connection) -> None:

@@ -70,4 +70,10 @@ SUMMARY_VIEWS = {
     "model_usage": _MODELS,
     "daily_activity": _DAYS,
 }
-SUMMARY_INDEXES = ("CREATE INDEX messages_conversation_id_created_at ON messages (conversation_id, created_at)",)
+# Of the last three each finds the few among very many.
+SUMMARY_INDEXES = (
+    "CREATE INDEX messages_conversation_id_created_at ON messages (conversation_id, created_at)",
+    "CREATE INDEX messages_live ON messages (live) WHERE live = 1",
+    "CREATE INDEX messages_damaged ON messages (damaged) WHERE damaged",
+    "CREATE INDEX messages_unfinished ON messages (live) WHERE status = 'in_progress'",
+)

@@ -81,7 +81,8 @@ _STATES = ("complete", "streaming", "handed_off", "interrupted", "error")
 
 _HEALTH = " UNION ALL ".join(
     [
-        _health("last_captured_at", "max(started_at)", "max(ended_at)", "streams", attention=False),
+        _health("last_captured_at", "(SELECT max(started_at) FROM streams)",
+            "(SELECT ended_at FROM streams ORDER BY started_at DESC LIMIT 1)", "(SELECT 1)", attention=False,),
         *(
             _health(
                 f"streams_{state}", "count(*)", "max(error)", f"streams WHERE state = '{state}'",
@@ -91,7 +92,9 @@ _HEALTH = " UNION ALL ".join(
         ),
         _health(
             "turns_not_found", "count(*)", "max(started_at)",
-            "turn_completeness WHERE completeness = 'handed_off_and_not_found'",
+            # Only the turns whose best leg was handed off: to look at all of them takes long.
+            "turn_completeness WHERE completeness = 'handed_off_and_not_found'"
+            " AND stream_id IN (SELECT id FROM streams WHERE state = 'handed_off')",
         ),
         _health("events_unrecognised", "count(*)", "group_concat(DISTINCT type)", "events WHERE recognised = 0"),
         _health("messages_damaged", "count(*)", "max(last_seen_at)", "messages WHERE damaged"),

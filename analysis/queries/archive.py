@@ -31,11 +31,15 @@ def open_archive(path: Path) -> sqlite3.Connection:
     return db
 
 
-def identify(db: sqlite3.Connection, table: str, beginning: str, column: str = "id", where: str = "1") -> str:
-    """The one id in `column` that begins so; `table`, `column` and `where` are ours. Raises `Unanswerable`."""
-    query = f"""SELECT DISTINCT {column} FROM {table} WHERE {where} AND {column} >= ? AND {column} < ?
+def identify(db: sqlite3.Connection, table: str, beginning: str, column: str = "id", **of: str) -> str:
+    """The one id in `column` that begins so, among the rows with the values `of`. Raises `Unanswerable`.
+
+    `table` and the names of columns are ours, never somebody's text.
+    """
+    among = "".join(f"{name} = ? AND " for name in of)
+    query = f"""SELECT DISTINCT {column} FROM {table} WHERE {among}{column} >= ? AND {column} < ?
                 ORDER BY {column} = ? DESC, {column} LIMIT {_MOST_NAMED + 1}"""
-    found = [row[0] for row in db.execute(query, (beginning, beginning + "\U0010ffff", beginning))]
+    found = [row[0] for row in db.execute(query, (*of.values(), beginning, beginning + "\U0010ffff", beginning))]
     what = table.replace("_", " ").removesuffix("s")
     if not beginning or not found:
         raise Unanswerable(f"no {what} has an id that begins with “{beginning}”")

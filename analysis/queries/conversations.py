@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from analysis.search import Question, matching
@@ -45,15 +46,12 @@ class ConversationFilter:
     with_images: bool = False
 
     def conditions(self, db: sqlite3.Connection) -> tuple[list[str], list[Any]]:
-        """As conditions on `c` and `active_at`, with their values."""
+        """As conditions on `c` and `active_at`, with their values; all but that on the model."""
         conditions: list[tuple[str, list[Any]]] = []
         if self.since:
             conditions.append(("active_at >= ?", [self.since]))
         if self.until:
             conditions.append(("active_at < ?", [self.until + "\U0010ffff"]))
-        if self.model:
-            of_it = "m.conversation_id = c.id AND m.model_slug >= ? AND m.model_slug < ?"
-            conditions.append((f"EXISTS (SELECT 1 FROM messages m WHERE {of_it})", _between(self.model)))
         if self.gizmo:
             conditions.append(("c.gizmo_id >= ? AND c.gizmo_id < ?", _between(self.gizmo)))
         if self.with_images:
@@ -74,17 +72,13 @@ class ConversationFilter:
         return f"({like} OR c.id IN ({saying}))", [f"%{escaped}%", *values]
 
 
-# Which ones is decided on the few columns that it takes; only of those that are shown the summary is made.
-_PAGE = """
-    WITH page AS (
-        SELECT id, active_at FROM (
-            SELECT c.*, coalesce(nullif(max(coalesce(c.updated_at, ''), coalesce(
-                (SELECT max(created_at) FROM messages WHERE conversation_id = c.id), '')), ''), c.last_seen_at)
-                AS active_at
-            FROM conversations c) c
-        WHERE {conditions} ORDER BY active_at DESC, id DESC LIMIT ?)
-    SELECT s.* FROM page CROSS JOIN conversation_summaries s ON s.id = page.id
-    ORDER BY page.active_at DESC, page.id DESC"""
+_ACTIVE = """
+    SELECT id FROM (
+        SELECT c.*, coalesce(nullif(max(coalesce(c.updated_at, ''), coalesce(
+            (SELECT max(created_at) FROM messages WHERE conversation_id = c.id), '')), ''), c.last_seen_at) AS active_at
+        FROM conversations c) c
+    WHERE {} ORDER BY active_at DESC, id DESC"""
+_SPOKE = "SELECT 1 FROM messages WHERE conversation_id = ? AND model_slug >= ? AND model_slug < ? LIMIT 1"
 
 
 def conversations(
@@ -95,13 +89,21 @@ def conversations(
     limit: int | None = None,
 ) -> Iterator[ConversationSummary]:
     """Conversations, the last active first; `before` is `active_at` and `id` of the last one of the page before."""
-    conditions, values = (only or ConversationFilter()).conditions(db)
+    only = only or ConversationFilter()
+    conditions, values = only.conditions(db)
     if before is not None:
         conditions.append("(active_at, id) < (?, ?)")
         values += before
-    query = _PAGE.format(conditions=" AND ".join(conditions) or "1")
-    for row in db.execute(query, [*values, -1 if limit is None else limit]):
-        yield ConversationSummary(*row)
+    ordered = db.execute(_ACTIVE.format(" AND ".join(conditions) or "1"), values).fetchall()
+    # What takes a look at many messages is done one by one, only as far as somebody asks.
+    fitting = (identity for (identity,) in ordered if not only.model or _spoke(db, identity, only.model))
+    for identity in islice(fitting, limit):
+        if (found := conversation(db, identity)) is not None:
+            yield found
+
+
+def _spoke(db: sqlite3.Connection, identity: str, model: str) -> bool:
+    return db.execute(_SPOKE, [identity, *_between(model)]).fetchone() is not None
 
 
 def conversation(db: sqlite3.Connection, identity: str) -> ConversationSummary | None:

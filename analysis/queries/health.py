@@ -1,7 +1,9 @@
 """How the capture is doing: what there is, what runs now, and what somebody should look at."""
 
 import sqlite3
-from typing import NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 
 class HealthFact(NamedTuple):
@@ -81,3 +83,48 @@ def streaming(db: sqlite3.Connection) -> int:
     """How many exchanges are streaming now."""
     count: int = db.execute("SELECT count(*) FROM streams WHERE state = 'streaming'").fetchone()[0]
     return count
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All of the above, with the sizes of the files in bytes; `attention` has what somebody should look at."""
+
+    database: Path
+    database_bytes: int
+    log_bytes: int
+    media_bytes: int
+    totals: Totals
+    last_answer: LastAnswer | None
+    streaming: int
+    runs: list[ProxyRun]
+    attention: list[HealthFact]
+
+    def as_object(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "database": str(self.database),
+            "database_bytes": self.database_bytes,
+            "log_bytes": self.log_bytes,
+            "media_bytes": self.media_bytes,
+            "totals": self.totals._asdict(),
+            "last_answer": self.last_answer and self.last_answer._asdict(),
+            "streaming": self.streaming,
+            "open_runs": [run._asdict() for run in self.runs],
+            "attention": [fact._asdict() for fact in self.attention],
+        }
+
+
+def status(db: sqlite3.Connection, database: Path) -> Status:
+    """How an archive is doing."""
+    log = database.with_name(database.name + "-wal")
+    return Status(
+        database=database,
+        database_bytes=database.stat().st_size,
+        log_bytes=log.stat().st_size if log.exists() else 0,
+        media_bytes=db.execute("SELECT coalesce(sum(size_bytes), 0) FROM files").fetchone()[0],
+        totals=totals(db),
+        last_answer=last_answer(db),
+        streaming=streaming(db),
+        runs=open_runs(db),
+        attention=[fact for fact in health(db) if fact.attention],
+    )

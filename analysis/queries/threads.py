@@ -36,6 +36,7 @@ class ThreadMessage(NamedTuple):
     finish_type: str | None
     reasoning_seconds: float | None
     created_at: str | None
+    updated_at: str | None
     first_seen_at: str
     first_token_at: str | None
     completed_at: str | None

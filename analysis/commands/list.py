@@ -1,0 +1,78 @@
+"""`chatgpt-capture list`: the conversations, the last active first."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.cli import database_option
+from analysis.formats import Form, form_options, write_rows
+from analysis.options import limit_option, period_options, reading
+
+if TYPE_CHECKING:
+    from analysis.queries.conversations import ConversationSummary
+
+
+@click.command("list", short_help="List conversations.")
+@click.argument("words", nargs=-1)
+@period_options
+@click.option("--model", default="", metavar="NAME", help="With an answer of a model whose name begins so.")
+@click.option("--gizmo", default="", metavar="ID", help="Of the GPT or project whose id begins so.")
+@click.option("--images", "with_images", is_flag=True, help="With generated images.")
+@limit_option(20, "conversations")
+@form_options
+@database_option
+def command(  # noqa: PLR0913 - each is an option
+    words: tuple[str, ...],
+    since: str,
+    until: str,
+    model: str,
+    gizmo: str,
+    with_images: bool,
+    limit: int | None,
+    form: Form | None,
+    database: Path,
+) -> None:
+    """List conversations, the last active first; with WORDS those that have them in their title or in a message.
+
+    \b
+    chatgpt-capture list --since 2026-11 --model gpt-5
+    chatgpt-capture list lighthouse --images
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    from analysis.queries.conversations import ConversationFilter, ConversationSummary, conversations
+
+    only = ConversationFilter(since, until, model, gizmo, " ".join(words), with_images)
+    with reading(database) as db:
+        rows = conversations(db, only, limit=limit)
+        if form is not None:
+            write_rows(form, ConversationSummary._fields, rows)
+            return
+        found = list(rows)
+    _print(found)
+    if limit is not None and len(found) == limit:
+        click.echo(f"The last {limit}; more with --limit.", err=True)
+
+
+def _print(rows: "list[ConversationSummary]") -> None:
+    from analysis.terminal import Column, console, local_time, one_line, print_table
+
+    columns = [
+        Column("ID", "dim"),
+        Column("Active", "cyan", rank=2),
+        Column("Title", "bold", least=16),
+        Column("Model", "magenta", rank=3, least=8),
+        Column("Messages", justify="right", rank=4),
+        Column("Images", justify="right", rank=5),
+    ]
+    cells = [
+        (
+            row.id[:8],
+            local_time(row.active_at),
+            one_line(row.title or row.first_prompt) + (" ●" if row.live else ""),
+            one_line(row.models or row.default_model_slug),
+            f"{row.messages:,}",
+            f"{row.images:,}" if row.images else "",
+        )
+        for row in rows
+    ]
+    print_table(console(), columns, cells)

@@ -1,0 +1,114 @@
+"""`chatgpt-capture search`: messages that hold words, with the words in their place."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.cli import database_option
+from analysis.formats import Form, form_options, write_rows
+from analysis.options import limit_option, period_options, reading
+
+if TYPE_CHECKING:
+    from analysis.search import Found, Hit, Question
+
+_COLUMNS = ("n", "id", "conversation_id", "title", "role", "model_slug", "at", "snippet")
+_PAGE = 1000
+
+
+@click.command("search", short_help="Search all messages.")
+@click.argument("words", nargs=-1, required=True)
+@click.option("--role", type=click.Choice(["user", "assistant", "tool", "system"]), help="Who says it.")
+@click.option("--model", default="", metavar="NAME", help="Which model says it.")
+@period_options
+@click.option("--sort", type=click.Choice(["rank", "new", "old"]), help="Default rank: the best first.")
+@limit_option(20, "messages")
+@form_options
+@database_option
+def command(  # noqa: PLR0913 - each is an option
+    words: tuple[str, ...],
+    role: str | None,
+    model: str,
+    since: str,
+    until: str,
+    sort: str | None,
+    limit: int | None,
+    form: Form | None,
+    database: Path,
+) -> None:
+    """Search all messages for WORDS: all must be there, in any case and without their accents.
+
+    What stands between quotation marks is found as it stands. Of Chinese, Japanese and Korean any part is found.
+
+    \b
+    chatgpt-capture search high tides
+    chatgpt-capture search '"two high tides"' --role assistant --since 2026
+    chatgpt-capture search 量子
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    from analysis.search import Question
+
+    question = Question(" ".join(words), role or "", model, since, until, sort or "")
+    if not question.terms:
+        raise click.ClickException("there is no letter and no digit to search for")
+    with reading(database) as db:
+        pages = _pages(db, question, limit)
+        found = next(pages)
+        hits = chain(found.hits, (hit for page in pages for hit in page.hits))
+        if form is not None:
+            write_rows(form, _COLUMNS, map(_row, hits))
+        else:
+            _print(found, hits, limit)
+
+
+def _pages(db: sqlite3.Connection, question: "Question", limit: int | None) -> "Iterator[Found]":
+    """What is found, page by page, at least one."""
+    from analysis.search import find
+
+    skip, left = 0, limit
+    while True:
+        found = find(db, replace(question, skip=skip, count=_PAGE if left is None else min(_PAGE, left)))
+        yield found
+        skip += len(found.hits)
+        left = None if left is None else left - len(found.hits)
+        if left == 0 or len(found.hits) < _PAGE:
+            return
+
+
+def _row(hit: "Hit") -> tuple[object, ...]:
+    """For programs: the words that were found stand in [brackets]."""
+    snippet = "".join(f"[{piece}]" if is_hit else piece for piece, is_hit in hit.snippet)
+    return (hit.n, hit.id, hit.conversation_id, hit.title, hit.role, hit.model_slug, hit.at, snippet)
+
+
+def _print(found: "Found", hits: "Iterable[Hit]", limit: int | None) -> None:
+    from rich.text import Text
+
+    from analysis.terminal import clean, console, is_watched, local_time, one_line, readable_width
+
+    out, count, talk = console(), 0, None
+    for count, hit in enumerate(hits, 1):
+        if hit.conversation_id != talk or count == 1:
+            talk = hit.conversation_id
+            title = (one_line(hit.title), "bold")
+            out.print(Text.assemble("\n" if count > 1 else "", ((talk or "")[:8], "dim"), "  ", title))
+        speakers = {"user": "You", "assistant": one_line(hit.model_slug) or "ChatGPT"}
+        who = speakers.get(hit.role or "", one_line(hit.role))
+        out.print(Text.assemble("  ", (f"{local_time(hit.at)}  {who}  {one_line(hit.id)[:8]}", "dim")))
+        line = Text("  ")
+        for piece, is_hit in hit.snippet:
+            line.append(" ".join(clean(piece).split("\n")), "bold yellow" if is_hit else "")
+        out.print(line, soft_wrap=not is_watched(), width=readable_width(out) if is_watched() else None)
+    click.echo(_summed_up(found, count, limit), err=True)
+
+
+def _summed_up(found: "Found", count: int, limit: int | None) -> str:
+    from analysis.search import MOST
+
+    if not count:
+        return "Nothing found."
+    total = f"more than {MOST:,}, the newest first" if found.more_than_counted else f"{found.total:,}"
+    return f"{count:,} of {total}." + (" More with --limit." if limit is not None and count < found.total else "")

@@ -1,0 +1,66 @@
+"""`chatgpt-capture status`: what is captured, what runs now, what to look at."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.cli import database_option
+from analysis.options import reading
+
+if TYPE_CHECKING:
+    from analysis.queries.health import Status
+
+
+@click.command("status", short_help="Say what is captured, what runs now, what to look at.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object.")
+@database_option
+def command(as_json: bool, database: Path) -> None:
+    """Say what the archive holds, what was captured last, what runs now, and what asks for attention.
+
+    \b
+    chatgpt-capture status
+    chatgpt-capture status --json
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    from analysis.queries.health import status
+
+    with reading(database) as db:
+        found = status(db, database)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(found.as_object(), ensure_ascii=False, indent=2))
+    else:
+        _print(found)
+
+
+def _print(found: "Status") -> None:
+    from rich.text import Text
+
+    from analysis.terminal import byte_count, console, counted, local_time, one_line
+
+    out, there = console(), found.totals
+    sizes = [byte_count(found.database_bytes)]
+    sizes += [f"write-ahead log {byte_count(found.log_bytes)}"] if found.log_bytes else []
+    sizes += [f"{counted(there.files, 'file')} {byte_count(found.media_bytes)}"] if there.files else []
+    lines = [
+        ("Archive", str(found.database)),
+        ("Size", ", ".join(sizes)),
+        ("Holds", ", ".join([counted(there.conversations, "conversation"), counted(there.messages, "message"),
+                             counted(there.images, "image"), counted(there.exchanges, "exchange")])),
+        ("Captured", f"{local_time(there.first_at)} to {local_time(there.last_at)}" if there.last_at else "nothing"),
+    ]  # fmt: skip
+    if (last := found.last_answer) is not None:
+        facts = [one_line(last.title) or "Untitled", one_line(last.model_slug), last.state, local_time(last.started_at)]
+        lines.append(("Last answer", " · ".join(filter(None, facts))))
+    lines.append(("Now", f"{counted(found.streaming, 'answer')} streaming" if found.streaming else "nothing streams"))
+    for run in found.runs[:1]:
+        lines.append(("Proxy", f"began {local_time(run.started_at)} and has not ended, unless it was killed"))
+    for name, text in lines:
+        out.print(Text.assemble((f"{name:<12} ", "bold"), text))
+    if not found.attention:
+        out.print(Text.assemble((f"{'Health':<12} ", "bold"), ("good", "green")))
+    for place, fact in enumerate(found.attention):
+        words = fact.name.replace("_", " ")
+        line = Text.assemble(("Health       " if place == 0 else " " * 13, "bold"), (f"{fact.value} {words}", "yellow"))
+        out.print(line.append(f"  {one_line(fact.detail)}" if fact.detail else "", "dim"))

@@ -1,0 +1,58 @@
+"""Rows for programs: JSON, newline-delimited JSON and CSV as sqlite-utils writes them, row by row as they are found."""
+
+import csv
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TextIO
+
+import click
+
+type Form = Literal["json", "nl", "csv"]
+
+
+def form_options[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Lets a command print for programs; the function's parameter `form` is None where people read."""
+    for form, text in (("csv", "CSV."), ("nl", "one JSON object a line."), ("json", "a JSON array.")):
+        function = click.option(f"--{form}", "form", flag_value=form, default=None, help=f"For programs: {text}")(
+            function
+        )
+    return function
+
+
+def write_rows(form: Form, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows; each is written before the next one is asked for."""
+    {"json": _array, "nl": _lines, "csv": _csv}[form](sys.stdout, columns, rows)
+
+
+def _array(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    separator = "["
+    for row in rows:
+        out.write(separator + _object(columns, row))
+        separator = ",\n "
+    out.write("[]\n" if separator == "[" else "]\n")
+
+
+def _lines(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    for row in rows:
+        out.write(_object(columns, row) + "\n")
+
+
+def _csv(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
+def _object(columns: Sequence[str], row: Sequence[Any]) -> str:
+    import json
+
+    # Where the output cannot hold every letter, JSON can still say it.
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    return json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=plain, default=_bytes)
+
+
+def _bytes(value: Any) -> dict[str, object]:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} comes out of no archive")
+    return {"$base64": True, "encoded": b64encode(value).decode()}

@@ -1,0 +1,150 @@
+"""What people see: tables that fit, times of their own clock, numbers with units, and no text that steers a terminal.
+
+Widths are those of a terminal: a Chinese character takes two columns. Where output goes into a file or a pipe nothing
+is cut and nothing is coloured.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+_UNBOUNDED = 1_000_000
+_READABLE = 100
+"""Columns of running text: longer lines tire."""
+
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def console() -> Console:
+    """Where people read; text is text, never markup."""
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def is_watched() -> bool:
+    """Whether a terminal shows it."""
+    return sys.stdout.isatty()
+
+
+def readable_width(out: Console) -> int:
+    """Columns for running text."""
+    return max(20, min(out.width, _READABLE))
+
+
+def clean(text: str) -> str:
+    """`text` with its lines and tabs, without controls, escapes and marks that turn its direction."""
+    return _STEERING.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str | None) -> str:
+    """`text` as one line."""
+    return " ".join(clean(text or "").split())
+
+
+def shortened(text: str, width: int) -> str:
+    """As much of one line as fits, with an ellipsis where it was cut."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…" if width > 0 else ""
+
+
+def local_time(moment: str | None, form: str = "%Y-%m-%d %H:%M") -> str:
+    """A time of the archive by the clock of this machine; what is no time stays as it is."""
+    if not moment:
+        return ""
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone():{form}}"
+    except (ValueError, OverflowError):
+        return one_line(moment)
+
+
+def byte_count(number: int | None) -> str:
+    """A size that people read: `0`, `930 B`, `1.2 MB`."""
+    size = float(number or 0)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def duration(seconds: float | None) -> str:
+    """How long something took: `0.84 s`, `12 s`, `3 min 20 s`."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. `least` is the width down to which it may be cut, 0 for never; where that does not help,
+    columns are left out, those with the highest `rank` first, one with rank 0 never.
+    """
+
+    title: str
+    style: str = ""
+    justify: Literal["left", "right"] = "left"
+    least: int = 0
+    rank: int = 0
+
+
+def print_table(out: Console, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """A heading and rows, two blanks between columns, cut to the width of the terminal."""
+    if not rows:
+        print("Nothing found.", file=sys.stderr)
+        return
+    widths = [
+        max(cell_len(column.title), *(cell_len(row[place]) for row in rows)) for place, column in enumerate(columns)
+    ]
+    shown = _fitting(columns, widths, out.width if is_watched() else _UNBOUNDED)
+    out.print(_line([(columns[place].title, columns[place], width, "bold") for place, width in shown]))
+    for row in rows:
+        out.print(_line([(row[place], columns[place], width, columns[place].style) for place, width in shown]))
+
+
+def _fitting(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[tuple[int, int]]:
+    """Which columns are shown, and how wide."""
+    shown = [place for place, width in enumerate(widths) if width]
+    least = [min(width, column.least or width) for column, width in zip(columns, widths, strict=True)]
+
+    def needed() -> int:
+        return sum(least[place] for place in shown) + 2 * (len(shown) - 1)
+
+    while needed() > room and (last := max(shown, key=lambda place: (columns[place].rank, place))) is not None:
+        if columns[last].rank == 0:
+            break
+        shown.remove(last)
+    spare = room - needed()
+    result = []
+    for place in shown:
+        given = min(widths[place] - least[place], max(0, spare))
+        spare -= given
+        result.append((place, least[place] + given))
+    return result
+
+
+def _line(cells: Sequence[tuple[str, Column, int, str]]) -> Text:
+    line = Text(no_wrap=True, overflow="ignore")
+    for number, (text, column, width, style) in enumerate(cells):
+        cut = shortened(text, width)
+        blank = " " * (width - cell_len(cut))
+        last = number == len(cells) - 1
+        if column.justify == "right":
+            line.append(blank)
+        line.append(cut, style)
+        line.append("" if last else "  " if column.justify == "right" else blank + "  ")
+    return line
