@@ -99,19 +99,16 @@ def _open(rows: "list[Image]", database: Path) -> None:
 
 
 def _export(rows: "Iterator[Image]", path: Path, database: Path) -> None:
-    from analysis.exports.folder import ExportFolder, FolderInUse
+    from analysis.exports.folder import ExportFolder
     from analysis.exports.media import StoredFiles
     from analysis.image_export import export_image
 
     stored, count = StoredFiles(database.absolute()), 0
-    try:
-        with ExportFolder(path) as folder:
-            for row in rows:
-                if (name := export_image(row, stored, folder)) is not None:
-                    count += 1
-                    click.echo(path / name)
-    except FolderInUse as error:
-        raise click.ClickException(str(error)) from None
+    with ExportFolder(path) as folder:
+        for row in rows:
+            if (name := export_image(row, stored, folder)) is not None:
+                count += 1
+                click.echo(path / name)
     _none(count)
 
 
