@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from addon.archive import inflight_folder
 from scripts import loopback
 from tests.recording import Archive, archive_at
 
@@ -43,6 +44,15 @@ class Capturing:
         """The stream that carried this message, when it is over."""
         query = "SELECT * FROM streams WHERE request_message_id = ? AND state <> 'streaming'"
         return self.wait(query, request_message_id)[0]
+
+    def drained(self, seconds: float = 10.0) -> bool:
+        """Whether the journal's folder is empty, at once or soon: a file goes after what it held is committed."""
+        deadline = time.monotonic() + seconds
+        while left := list(inflight_folder(self.database).iterdir()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"left in the journal after {seconds} s: {left}")
+            time.sleep(0.01)
+        return True
 
     @property
     def log(self) -> str:
