@@ -86,7 +86,7 @@ def test_killing_mitmdump_loses_no_byte_that_the_client_received(tmp_path: Path,
     assert stream["wire_bytes"] >= len(client)
     wait_until(running.database, "SELECT 1 FROM stream_bodies")
     assert client[-60:] in stored_body(running.database)
-    assert not list(inflight_folder(running.database).iterdir())
+    assert running.drained()
     answer = rows(running.database, "SELECT * FROM messages WHERE role = 'assistant'")[0]
     assert slow.text.startswith(answer["text"])
     assert answer["live"] == 0
