@@ -8,7 +8,7 @@ from markupsafe import Markup
 from analysis.browse.items import conversation_address
 
 _LINK = Markup('<a href="{}">{}</a>')
-_PICTURE = Markup('<a href="/-/archive/file/{0}"><img src="/-/archive/thumb/{0}" alt="" width="64" loading="lazy"></a>')
+_PICTURE = Markup('<a href="/-/archive/file/{0}"><img src="/-/archive/thumb/{0}" alt="stored file" width="64"></a>')
 
 
 def archive_cell(table: str | None, column: str, value: Any, row: Any) -> Markup | None:

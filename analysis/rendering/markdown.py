@@ -26,6 +26,9 @@ from analysis.rendering.code import code_block
 from analysis.rendering.formulas import formula
 from analysis.rendering.sources import MARK, host_of, web_address
 
+_SHOWN_WHOLE, _SHOWN_LINES = 1_500, 18
+"""How much of what a person typed is surely shown without scrolling."""
+
 type Resolve = Callable[[re.Match[str]], Markup]
 
 # Private-use characters of our own: of a mark on its way through the parser, and of a finished fragment.
@@ -74,8 +77,9 @@ def markdown(text: str, resolve: Resolve | None = None) -> Markup:
 
 
 def plain(text: str) -> Markup:
-    """A text as it was typed, line by line."""
-    return Markup('<div class="typed" dir="auto">{}</div>').format(text)
+    """A text as it was typed, line by line; a long one is looked through in its place, also by keyboard."""
+    long = Markup(' tabindex="0"') if len(text) > _SHOWN_WHOLE or text.count("\n") > _SHOWN_LINES else ""
+    return Markup('<div class="typed"{} dir="auto">{}</div>').format(long, text)
 
 
 def _place(env: EnvType, fragment: Markup) -> str:

@@ -15,6 +15,7 @@ export function draw(element, make) {
   const again = () => {
     const chart = make(width);
     chart.style.background = "none";
+    chart.setAttribute("aria-hidden", "true"); // the element around it says what is shown
     element.replaceChildren(chart);
   };
   new ResizeObserver(([entry]) => {

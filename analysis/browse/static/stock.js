@@ -7,7 +7,11 @@ for (const select of document.querySelectorAll("select:not([aria-label])")) {
   select.setAttribute("aria-label", known ? known[1] : select.name);
 }
 for (const input of document.querySelectorAll("input.filter-value:not([aria-label])")) input.setAttribute("aria-label", "Value to compare with");
-for (const editor of document.querySelectorAll("#sql-editor, .CodeMirror textarea")) editor.setAttribute("aria-label", "SQL");
+const nameEditors = () => {
+  for (const editor of document.querySelectorAll("#sql-editor, .CodeMirror textarea")) editor.setAttribute("aria-label", "SQL");
+};
+nameEditors();
+addEventListener("load", nameEditors); // Datasette makes its editor when the page is loaded
 for (const box of document.querySelectorAll(".table-wrapper, pre.wrapped-sql, #sql-query")) box.tabIndex = 0;
 
 // Datasette's script for tables gives each heading a symbol without a name.

@@ -1,0 +1,373 @@
+"""The pages in a real Chromium: they look, move and keep to themselves as they should, whatever the archive holds."""
+
+import contextlib
+import http.server
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon.answers.capture import Capture
+from addon.exchange import Closing
+from tests.browsing import Running, chromium, running
+from tests.hostile_texts import HOSTILE, TITLE, hostile_archive
+from tests.recording import FINISHED, TEXT, Archive, delta, event, message, opening, request, shown, v1
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium: apt-get install chromium")
+
+WIDTHS = {"phone": (390, 844), "wide": (1440, 900)}
+SCHEMES = ("light", "dark")
+AXE = {("light", "phone"), ("dark", "wide")}
+
+
+@dataclass
+class Seen:
+    """What a page did besides being there."""
+
+    page: Any
+    trouble: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+class Browser:
+    """A fresh profile for each look and width, logged in; `look` opens a page in it and notes what it does."""
+
+    def __init__(self, browser: Any, server: Running) -> None:
+        self._browser, self._server = browser, server
+        self._contexts: dict[tuple[str, str], Any] = {}
+
+    @property
+    def base(self) -> str:
+        return self._server.base
+
+    def context(self, scheme: str = "light", width: str = "wide") -> Any:
+        if (scheme, width) not in self._contexts:
+            size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+            context = self._browser.new_context(color_scheme=scheme, viewport=size, reduced_motion="reduce")
+            context.set_default_timeout(10_000)
+            page = context.new_page()
+            page.goto(self._server.address)
+            page.close()
+            self._contexts[scheme, width] = context
+        return self._contexts[scheme, width]
+
+    @contextlib.contextmanager
+    def look(self, path: str, scheme: str = "light", width: str = "wide") -> Iterator[Seen]:
+        seen = Seen(self.context(scheme, width).new_page())
+        watch(seen)
+        seen.page.goto(self.base + path)
+        seen.page.wait_for_timeout(200)
+        yield seen
+        seen.page.close()
+
+    def close(self) -> None:
+        for context in self._contexts.values():
+            context.close()
+
+
+@contextlib.contextmanager
+def browsing(engine: Any, server: Running) -> Iterator[Browser]:
+    browser = Browser(engine, server)
+    yield browser
+    browser.close()
+
+
+def watch(seen: Seen) -> None:
+    page = seen.page
+    page.on("console", lambda said: seen.trouble.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: seen.trouble.append(str(error)))
+
+    def dismiss(dialog: Any) -> None:
+        seen.trouble.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.on("request", lambda asked: seen.requests.append(asked.url))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    flags = [
+        "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--no-first-run",
+    ]  # fmt: skip
+    with sync_playwright() as playwright:
+        engine = playwright.chromium.launch(executable_path=chromium(), args=flags)
+        yield engine
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def browser(engine: Any, showcase: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with running(showcase, tmp_path_factory.mktemp("state")) as server, browsing(engine, server) as browser:
+        yield browser
+
+
+def path_of(database: Path, query: str) -> str:
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        return "/-/archive/" + str(db.execute(query).fetchone()[0])
+
+
+PAGES = {
+    "home": "/",
+    "search": "/-/archive?q=tide",
+    "nothing found": "/-/archive?q=xyzzy",
+    "thread": "SELECT 'c/' || conversation_id FROM messages WHERE text LIKE '%Rayleigh found%'",
+    "thread with a plot": "SELECT 'c/' || conversation_id FROM messages WHERE text LIKE 'Plot two days%'",
+    "thread with sources": "SELECT 'c/' || conversation_id FROM messages WHERE text LIKE '%Northern Lens Observatory?%'",
+    "thread from right to left": "SELECT 'c/' || id FROM conversations WHERE title LIKE 'لماذا%'",
+    "thread with 100 kB": "SELECT 'c/' || id FROM conversations WHERE title LIKE 'A log of%'",
+    "thread with a document": "SELECT 'c/' || id FROM conversations WHERE title LIKE 'Three days%'",
+    "images": "/-/archive/images",
+    "image": "SELECT 'images/' || id FROM image_generations WHERE parent_gen_id IS NOT NULL",
+    "usage": "/-/archive/usage?from=&to=",
+    "exchange": "SELECT 'streams/' || stream_id FROM messages WHERE text LIKE '%Rayleigh found%'",
+    "health": "/-/archive/health",
+    "not there": "/-/archive/c/nobody",
+    "tables": "/-/tables",
+    "database": "/chatgpt",
+    "table": "/chatgpt/messages?_size=10",
+    "row": "/chatgpt/messages/1",
+    "view": "/chatgpt/image_gallery?_size=10",
+    "named query": "/chatgpt/prompts_per_month",
+    "own query": "/chatgpt?sql=select+title+from+conversations+limit+10",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_is_sound_in_light_and_dark_on_a_phone_and_wide(browser: Browser, showcase: Path, name: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    path = PAGES[name] if PAGES[name].startswith("/") else path_of(showcase, PAGES[name])
+    for scheme in SCHEMES:
+        for width in WIDTHS:
+            with browser.look(path, scheme, width) as seen:
+                if name == "usage":
+                    seen.page.wait_for_function("document.querySelectorAll('.plot svg').length >= 8")
+                said = [words for words in seen.trouble if name != "not there" or "404 (Not Found)" not in words]
+                others = [url for url in seen.requests if not url.startswith((browser.base + "/", "data:"))]
+                assert (said, others) == ([], []), (scheme, width)
+                wider = seen.page.evaluate(
+                    "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                )
+                assert wider == 0, (scheme, width)
+                if (scheme, width) in AXE:
+                    found = Axe().run(seen.page).response["violations"]
+                    serious = [(one["id"], one["nodes"]) for one in found if one["impact"] in ("serious", "critical")]
+                    assert serious == [], (scheme, width)
+
+
+# What a person does
+
+
+def test_a_search_leads_to_the_hit_marked_in_its_thread(browser: Browser) -> None:
+    with browser.look("/") as seen:
+        page = seen.page
+        page.keyboard.press("/")
+        page.keyboard.type("butterscotch")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("mark")
+        page.click(".hit")
+        page.wait_for_selector(".message.here")
+        assert "butterscotch" in page.inner_text(".message.here")
+        assert page.evaluate("[...CSS.highlights.get('words')].map(String)") == ["butterscotch"]
+        box = page.locator(".message.here").bounding_box()
+        assert 0 <= box["y"] < 900
+        assert seen.trouble == []
+
+
+def test_a_hit_in_a_folded_step_opens_it(browser: Browser) -> None:
+    with browser.look("/-/archive?q=draught") as seen:
+        page = seen.page
+        page.locator(".hit", has_text="Tools").or_(page.locator(".hit", has_text="draught 6.2")).first.click()
+        page.wait_for_selector(".message.here")
+        assert page.locator(".message.here").is_visible()
+
+
+def test_branches_are_switched(browser: Browser, showcase: Path) -> None:
+    with browser.look(path_of(showcase, PAGES["thread"])) as seen:
+        page = seen.page
+        assert page.locator(".branch > span[title]").all_inner_texts() == ["2/2", "3/3"]
+        page.locator(".branch a").first.click()
+        page.wait_for_selector(".person >> text=why is sky blue")
+        assert page.locator(".branch > span[title]").all_inner_texts() == ["1/2"]
+        page.click("[aria-label='Later version']")
+        page.wait_for_selector(".person >> text=And on Mars?")
+
+
+def test_the_keyboard_goes_from_message_to_message(browser: Browser, showcase: Path) -> None:
+    with browser.look(path_of(showcase, PAGES["thread"])) as seen:
+        page, focused = seen.page, "document.activeElement.id"
+        page.keyboard.press("j")
+        first = page.evaluate(focused)
+        page.keyboard.press("j")
+        second = page.evaluate(focused)
+        page.keyboard.press("k")
+        assert (first.startswith("m-"), second != first, page.evaluate(focused)) == (True, True, first)
+
+
+def test_from_the_gallery_to_the_image_its_line_and_its_thread(browser: Browser) -> None:
+    with browser.look("/-/archive/images") as seen:
+        page = seen.page
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".stage img")
+        assert page.locator(".lineage li").count() == 4
+        assert page.locator(".lineage .here").count() == 1
+        shown = page.inner_text("h1")
+        page.locator(".lineage .tile:not(.here)").first.click()
+        page.wait_for_selector(".stage img")
+        beside = page.inner_text("h1")
+        assert beside != shown
+        assert page.evaluate("document.querySelector('.stage img').naturalWidth") > 0
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_function("title => document.querySelector('h1').innerText !== title", arg=beside)
+        page.click(".about-image .in a")
+        page.wait_for_selector(".message.here img")
+        assert seen.trouble == []
+
+
+def test_charts_lead_to_their_sql_and_csv(browser: Browser) -> None:
+    with browser.look("/-/archive/usage?from=&to=") as seen:
+        page = seen.page
+        page.wait_for_selector("#prompts_per_day svg rect")
+        csv = page.locator("#prompts_per_day a", has_text="CSV").get_attribute("href")
+        assert page.request.get(page.url.partition("/-/")[0] + csv).text().startswith("day,prompts")
+        page.click("#prompts_per_day a >> text=SQL")
+        page.wait_for_selector("table.rows-and-columns")
+
+
+def test_code_can_be_copied(browser: Browser, showcase: Path) -> None:
+    browser.context().grant_permissions(["clipboard-read", "clipboard-write"])
+    with browser.look(path_of(showcase, PAGES["thread"])) as seen:
+        page = seen.page
+        page.hover(".code")
+        page.click(".copy")
+        page.wait_for_selector(".copy >> text=Copied")
+        assert page.evaluate("navigator.clipboard.readText()").startswith("ratio = (650e-9 / 450e-9) ** 4")
+
+
+# While it is written
+
+
+def test_a_message_grows_on_its_page_while_it_is_written_and_home_shows_it(engine: Any, tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "chatgpt.db")
+    archive.record(
+        v1(shown(message("old", "Said before.", status=FINISHED))), request("u0", "Before?"), stream_id="before"
+    )
+    with running(archive.path, tmp_path / "state") as server, browsing(engine, server) as browser:
+        home, thread = browser.context().new_page(), browser.context().new_page()
+        home.goto(server.base + "/")
+        thread.goto(server.base + "/-/archive/c/talk")
+        thread.wait_for_selector("text=Said before.")
+        thread.evaluate("window.stays = true")
+
+        now = int(time.time() * 1e6)
+        capture = Capture(
+            opening(stream_id="growing", started_at=now),
+            request("u1", "And then?", conversation_id="talk", parent_message_id="old"),
+        )
+        archive.store.write(capture.begin())
+        said = message("new", metadata={"parent_id": "u1"}, create_time=now / 1e6)
+        begun = v1(shown(said), delta(TEXT, "append", "The tide "), done=False)
+        archive.store.write([*capture.feed(begun, now + 1000), *capture.snapshot()])
+        thread.wait_for_selector(".message.live >> text=The tide")
+        home.wait_for_selector(".growing")
+        archive.store.write([*capture.feed(event({"v": "comes **twice**"}, "delta"), now + 2000), *capture.snapshot()])
+        thread.wait_for_selector(".message.live strong >> text=twice")
+        assert thread.locator("#messages .message").count() == 4
+        archive.store.write(
+            capture.feed(event({"p": "/message/status", "o": "replace", "v": FINISHED}, "delta"), now + 3000)
+        )
+        archive.store.write(capture.close(Closing("end"), now + 4000))
+        thread.wait_for_selector(".message:not(.live) strong >> text=twice")
+        thread.wait_for_function("document.querySelectorAll('.live').length === 0")
+        assert thread.evaluate("window.stays") is True
+    archive.store.close()
+
+
+# Nothing gets in, nothing gets out
+
+
+class Trap(http.server.BaseHTTPRequestHandler):
+    """A server elsewhere that notes who asks."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def trap() -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Noting", (Trap,), {"asked": asked}))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    # By another name: to a browser another site, and not one of the archive's own.
+    yield f"http://trap.localhost:{server.server_address[1]}", asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_trap_catches_a_naive_page(engine: Any, trap: tuple[str, list[str]]) -> None:
+    address, asked = trap
+    context = engine.new_context()
+    page = context.new_page()
+    page.set_content(
+        f"<h1>{TITLE.format(trap=address)}</h1>" + "".join(text.format(trap=address) for text in HOSTILE.values())
+    )
+    page.wait_for_timeout(1_500)
+    context.close()
+    assert len(asked) >= 4
+
+
+def test_a_hostile_archive_is_harmless_on_every_page(engine: Any, tmp_path: Path, trap: tuple[str, list[str]]) -> None:
+    address, asked = trap
+    database = hostile_archive(tmp_path / "chatgpt.db", address)
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        talks = [row[0] for row in db.execute("SELECT id FROM conversations")]
+        image = db.execute("SELECT id FROM image_generations").fetchone()[0]
+        streams = [row[0] for row in db.execute("SELECT id FROM streams")]
+    from urllib.parse import quote
+
+    pages = [
+        "/", "/-/archive?q=payload", "/-/archive?q=" + quote("<img src=x onerror=alert(1)>"), "/-/archive/images", f"/-/archive/images/{image}",
+        "/-/archive/usage?from=&to=", "/-/archive/health", "/chatgpt/messages?_size=20", "/chatgpt/conversations", "/chatgpt/image_generations",
+        "/chatgpt/turns", "/chatgpt/search_messages?q=payload", "/chatgpt?sql=select+*+from+messages",
+        *(f"/-/archive/c/{quote(talk, safe='')}?q=payload" for talk in talks),
+        *(f"/-/archive/streams/{quote(stream, safe='')}" for stream in streams),
+    ]  # fmt: skip
+    with running(database, tmp_path / "state") as server, browsing(engine, server) as browser:
+        for path in pages:
+            with browser.look(path) as seen:
+                for details in seen.page.locator("details").all():
+                    details.evaluate("element => { element.open = true }")
+                seen.page.wait_for_timeout(150)
+                keeps_to_itself(seen, server.base, path)
+    assert asked == []
+
+
+def keeps_to_itself(seen: Seen, base: str, path: str) -> None:
+    page = seen.page
+    assert seen.trouble == [], path
+    assert page.url == base + path, path
+    others = [url for url in seen.requests if not url.startswith((base + "/", "data:image/svg+xml"))]
+    assert others == [], path
+    assert page.evaluate("window.pwned === undefined"), path
+    assert page.locator("iframe, object, embed, base, meta[http-equiv]").count() == 0, path
+    assert page.locator("a[href^='javascript:' i], a[href^='data:' i], form[action^='http']").count() == 0, path
