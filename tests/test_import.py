@@ -338,6 +338,15 @@ def test_what_stands_before_a_cut_is_imported(tmp_path: Path) -> None:
     assert rows(tmp_path / "a.db", "SELECT count(*) FROM streams WHERE state = 'complete'") == [(2,)]
 
 
+@pytest.mark.parametrize("behind", ["{}", '[{"id": "lost"}]', "garbage"])
+def test_what_goes_on_behind_the_first_value_is_said(tmp_path: Path, behind: str) -> None:
+    text = json.dumps(list(conversations(Size(1, 3, 0, 0))))
+    (tmp_path / "c.json").write_text(f"{text}\n{behind}\n")
+    found = report(tmp_path / "a.db", tmp_path / "c.json")
+    assert (found["exit"], found["files"][0]["conversations"]) == (1, 1)
+    assert found["files"][0]["failures"] == [f"goes on after its first value, at character {len(text) + 1}: not read"]
+
+
 def test_one_bad_conversation_does_not_stop_the_others(tmp_path: Path) -> None:
     first, second, third = (json.dumps(talk) for talk in conversations(Size(3, 12, 0, 0)))
     (tmp_path / "c.json").write_text(f"[{first}, {second[:1]} oops {second[1:]}, {third}]")

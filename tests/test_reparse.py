@@ -16,6 +16,7 @@ import pytest
 from addon.answers.ending import closing_of
 from addon.errors import ArchiveError
 from addon.exchange import Closing
+from addon.records import Conversation, DocumentRead
 from addon.upkeep.reparse import ReparseReport, reparse
 from scripts import scenes
 from tests.conftest import CAPTURES, ROOT, needs_captures
@@ -256,6 +257,17 @@ def test_a_body_that_is_kept_with_another_stream_is_found_there(archive: Archive
     edit(archive, "UPDATE messages SET text = 'spoilt'")
     report = again(archive)
     assert (report.streams, archive.dump() == before) == (2, True)
+
+
+def test_what_an_export_told_of_a_captured_conversation_stays(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+    later = STARTED + 60_000_000
+    told = Conversation("talk", "export", later, title="The title given later")
+    archive.store.write([told, DocumentRead("talk", "the export's digest", 1)])
+    edit(archive, "UPDATE messages SET text = 'as the export has it' WHERE id = 'A'")
+    before = archive.dump()
+    report = again(archive)
+    assert (report.left_alone, report.changed, archive.dump() == before) == (1, False, True)
 
 
 # Beside a recorder

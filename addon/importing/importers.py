@@ -109,6 +109,8 @@ class Importer:
                     self._har(text, file)
                 else:
                     self._values(text, _elements(text, kind), file)
+                if text.peek():
+                    self._done.failures.append(f"goes on after its first value, at character {text.offset}: not read")
             except JsonCut:
                 self._done.failures.append(f"is cut off after {self._so_far()}; so much is imported")
             except JsonBroken as error:

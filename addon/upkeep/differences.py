@@ -2,7 +2,7 @@
 
 A conversation all of whose exchanges were read again becomes what was rebuilt: rows that nothing tells any more go.
 In one that is mixed, what was rebuilt counts, and what only the archive knows stays. Rows of messages keep their `n`,
-those of images their `id`. A conversation that somebody wrote to meanwhile is left alone.
+those of images their `id`. A conversation that somebody wrote to meanwhile, or of which an export told, is left alone.
 """
 
 import sqlite3
@@ -43,6 +43,12 @@ _LEFT_ALONE = """
     INSERT OR IGNORE INTO left_alone
     SELECT ifnull(s.conversation_id, '') FROM main.streams s LEFT JOIN rebuilt.streams r ON r.id = s.id
     WHERE s.kind NOT IN ('download', 'asset') AND (s.state = 'streaming' OR r.id IS NULL OR r.state = 'streaming')"""
+
+# What an export told is in no raw body: reading the rest again would take it away, and its versions with it.
+_TOLD_BY_EXPORT = """
+    INSERT OR IGNORE INTO left_alone
+    SELECT c.id FROM main.conversations c WHERE c.digest IS NOT NULL AND EXISTS
+      (SELECT 1 FROM rebuilt.streams r WHERE r.conversation_id = c.id AND r.id IN (SELECT id FROM evidence))"""
 
 _NUMBERS = (
     """INSERT INTO numbers SELECT r.n, m.n, ifnull(r.conversation_id, ''), 0
@@ -141,7 +147,7 @@ class _Difference:
             db.execute(statement)
         db.executemany("INSERT INTO temp.evidence VALUES (?)", [(identity,) for identity in evidence])
         db.execute("INSERT INTO temp.mixed SELECT id FROM rebuilt.mixed")
-        for statement in (_LEFT_ALONE, *_NUMBERS, *_IMAGES):
+        for statement in (_LEFT_ALONE, _TOLD_BY_EXPORT, *_NUMBERS, *_IMAGES):
             db.execute(statement)
 
     def bring_over(self) -> dict[str, Changes]:

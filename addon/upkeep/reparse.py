@@ -38,7 +38,7 @@ class ReparseReport:
     """What reading again came to: `tables` has what it changed, or would change, by table.
 
     `streams` were read, `without_evidence` have ended but cannot be read again, `left_alone` conversations were being
-    captured meanwhile: another run reads them.
+    captured meanwhile (another run reads them) or were told by an export too, of which no raw body is kept.
     """
 
     streams: int = 0

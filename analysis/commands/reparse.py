@@ -29,9 +29,7 @@ def command(dry_run: bool, database: Path) -> None:
         f"{report.streams:,} exchanges read again, {report.without_evidence:,} without a raw body left as they are"
     )
     if report.left_alone:
-        click.echo(
-            f"{report.left_alone:,} conversations are being captured now and were left alone: run it again later"
-        )
+        click.echo(f"{report.left_alone:,} conversations left alone: being captured now, or told by an export too")
     verb = "would be " if dry_run else ""
     for table, changes in sorted(report.tables.items()):
         if changes:
