@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 _FORMS = "a year, month, day or time as in 2026, 2026-11, 2026-11-23, 2026-11-23T18:30; today, yesterday, or 7d"
@@ -78,13 +79,17 @@ class ConversationId(click.ParamType[str]):
         from analysis.errors import Unanswerable
         from analysis.queries.conversations import conversations
 
-        database = ctx.params.get("database") or ctx.find_root().params.get("database") or Path("chatgpt.db")
+        said = ctx.get_parameter_source("database") is ParameterSource.COMMANDLINE
+        database = ctx.params["database"] if said else ctx.find_root().params.get("database", "chatgpt.db")
         try:
             with reading(Path(database).expanduser()) as db:
                 rows = [row for row in conversations(db, limit=1000) if row.id.startswith(incomplete)]
         except (Unanswerable, OSError, sqlite3.Error):
             return []
-        return [CompletionItem("last"), *(CompletionItem(row.id, help=row.title) for row in rows[:50])]
+        from analysis.terminal import one_line
+
+        found = [CompletionItem(row.id, help=one_line(row.title)) for row in rows[:50]]
+        return [CompletionItem("last"), *found] if "last".startswith(incomplete) else found
 
 
 def _span(text: str, now: datetime) -> tuple[datetime, datetime] | None:

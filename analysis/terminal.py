@@ -107,8 +107,10 @@ def print_table(out: Console, columns: Sequence[Column], rows: Sequence[Sequence
     if not rows:
         print("Nothing found.", file=sys.stderr)
         return
+    longest = [max(cell_len(row[place]) for row in rows) for place in range(len(columns))]
+    # A column in which nothing stands is none.
     widths = [
-        max(cell_len(column.title), *(cell_len(row[place]) for row in rows)) for place, column in enumerate(columns)
+        max(cell_len(column.title), width) if width else 0 for column, width in zip(columns, longest, strict=True)
     ]
     shown = _fitting(columns, widths, out.width if is_watched() else _UNBOUNDED)
     out.print(_line([(columns[place].title, columns[place], width, "bold") for place, width in shown]))

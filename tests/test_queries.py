@@ -349,7 +349,8 @@ def test_sources_are_counted_by_page_and_by_site(archive: Archive) -> None:
 def test_tables_are_measured(db: sqlite3.Connection) -> None:
     sizes = {size.name: size for size in table_sizes(db)}
     assert sizes["messages"].rows == sizes["messages_fts"].rows == 4000
-    assert all(size.bytes is None or size.bytes > 0 for size in sizes.values())
+    assert sizes["messages"].bytes > 4000 * 100
+    assert list(sizes.values()) == sorted(sizes.values(), key=lambda size: (-size.bytes, size.name))
     assert "messages_fts_data" not in sizes
 
 

@@ -42,9 +42,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connectio
         )
         _, request = turn_request(act.prompt, message_id=act.scene.user_message_id)
         capture = Capture(opening, request)
-        store.write(
-            [*capture.begin(), *capture.feed(act.scene.body, started + 1), *capture.close(Closing("end"), started + 2)]
-        )
+        store.write(capture.begin())
+        for event in act.scene.events:
+            started += 120_000
+            store.write(capture.feed(event, started))
+        store.write(capture.close(Closing("end"), started))
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as db:
         yield db

@@ -4,6 +4,9 @@ import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from analysis.errors import Unanswerable
+from analysis.queries.archive import identify
+
 
 class Exchange(NamedTuple):
     """A row of `streams` that people look at; `started_at` is when the request was sent, the other times follow."""
@@ -35,6 +38,7 @@ class Exchange(NamedTuple):
     unrecognised_count: int | None
     wire_bytes: int | None
     body_bytes: int | None
+    resume_offset: int | None
 
 
 class TypedEvent(NamedTuple):
@@ -75,7 +79,7 @@ class RawBody(NamedTuple):
 _EXCHANGE = """SELECT s.id, s.kind, s.source, s.state, s.error, s.conversation_id, c.title, s.request_message_id,
                       s.requested_model, s.action, s.method, s.host, s.path, s.name, s.http_version, s.status_code,
                       s.content_type, s.content_encoding, s.encoding, s.started_at, s.first_event_at, s.first_token_at,
-                      s.ended_at, s.event_count, s.unrecognised_count, s.wire_bytes, s.body_bytes
+                      s.ended_at, s.event_count, s.unrecognised_count, s.wire_bytes, s.body_bytes, s.resume_offset
                FROM streams s LEFT JOIN conversations c ON c.id = s.conversation_id"""
 
 
@@ -83,6 +87,49 @@ def exchange(db: sqlite3.Connection, identity: str) -> Exchange | None:
     """One exchange."""
     row = db.execute(f"{_EXCHANGE} WHERE s.id = ?", [identity]).fetchone()
     return Exchange(*row) if row else None
+
+
+def identify_exchange(db: sqlite3.Connection, beginning: str) -> Exchange:
+    """The exchange whose id begins so, or the last one of the message or conversation whose id does; `last`: of all.
+
+    Raises `Unanswerable`.
+    """
+    if beginning == "last":
+        identity = last_exchange(db)
+    else:
+        try:
+            identity = identify(db, "streams", beginning)
+        except Unanswerable as refused:
+            identity = _exchange_of(db, beginning)
+            if identity is None:
+                raise refused from None
+    found = exchange(db, identity) if identity is not None else None
+    if found is None:
+        raise Unanswerable("there is no exchange in the archive yet")
+    return found
+
+
+def _exchange_of(db: sqlite3.Connection, beginning: str) -> str | None:
+    query = """SELECT s.id FROM streams s WHERE s.kind IN ('turn', 'resume', 'topic') AND {} = ?
+               ORDER BY s.started_at DESC, s.id DESC LIMIT 1"""
+    for table, column in (("conversations", "s.conversation_id"), ("messages", "s.request_message_id")):
+        try:
+            identity = identify(db, table, beginning)
+        except Unanswerable:
+            continue
+        if row := db.execute(query.format(column), [identity]).fetchone():
+            return str(row[0])
+        row = db.execute("SELECT stream_id FROM messages WHERE id = ? AND stream_id IS NOT NULL", [identity]).fetchone()
+        if row:
+            return str(row[0])
+    return None
+
+
+def prompt_of(db: sqlite3.Connection, of: Exchange) -> str | None:
+    """What the person said in the request of an exchange, or what it answers."""
+    query = "SELECT text FROM messages WHERE id = ? AND conversation_id IS ?"
+    row = db.execute(query, [of.request_message_id, of.conversation_id]).fetchone()
+    return row[0] if row else None
 
 
 def last_exchange(db: sqlite3.Connection) -> str | None:

@@ -39,8 +39,9 @@ def growing_messages(db: sqlite3.Connection) -> list[GrowingMessage]:
 
 
 def messages_after(db: sqlite3.Connection, n: int) -> list[GrowingMessage]:
-    """The messages that were first seen after number `n`."""
-    return [GrowingMessage(*row) for row in db.execute(_QUERY.format("m.n > ?"), [n])]
+    """The messages that were first seen after number `n` and came in an answer, not with an old conversation."""
+    answering = "m.n > ? AND (SELECT s.kind FROM streams s WHERE s.id = m.stream_id) IN ('turn', 'resume', 'topic')"
+    return [GrowingMessage(*row) for row in db.execute(_QUERY.format(answering), [n])]
 
 
 def message_now(db: sqlite3.Connection, n: int) -> GrowingMessage | None:

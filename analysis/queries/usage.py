@@ -51,11 +51,13 @@ class ToolUsage(NamedTuple):
 
 
 class TableSize(NamedTuple):
-    """A table, its rows and the bytes of it and its indexes; `bytes` is None where SQLite cannot say."""
+    """A table and its rows; `bytes` are those of its pages and indexes, or of its values alone where this SQLite was
+    built without telling of pages (dbstat).
+    """
 
     name: str
     rows: int
-    bytes: int | None
+    bytes: int
 
 
 def model_usage(db: sqlite3.Connection) -> list[ModelUsage]:
@@ -113,32 +115,44 @@ def image_count(db: sqlite3.Connection) -> dict[str, int]:
     return dict(tuple(row) for row in db.execute(query))
 
 
+_INDEXES_OF_SEARCH = ("messages_fts", "messages_fts_cjk")
+
+
 def table_sizes(db: sqlite3.Connection) -> list[TableSize]:
     """The tables and how large they are, the largest first; search indexes count as one table each."""
-    names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
-    virtual = [name for name in names if name in ("messages_fts", "messages_fts_cjk")]
-    sizes = _bytes(db, virtual)
-    tables = [
-        name for name in names if not name.startswith(("sqlite_", "_sqlite_", "messages_fts_")) or name in virtual
-    ]
-    counted = [TableSize(name, _rows(db, name, name in virtual), sizes.get(name)) for name in tables]
-    return sorted(counted, key=lambda size: (-(size.bytes or 0), size.name))
+    names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    shadows = ("sqlite_", "_sqlite_", "messages_fts_")
+    tables = [name for name in names if name in _INDEXES_OF_SEARCH or not name.startswith(shadows)]
+    sizes = _page_bytes(db) or {name: _value_bytes(db, name) for name in tables}
+    counted = [TableSize(name, _rows(db, name), sizes.get(name, 0)) for name in tables]
+    return sorted(counted, key=lambda size: (-size.bytes, size.name))
 
 
-def _bytes(db: sqlite3.Connection, virtual: list[str]) -> dict[str, int]:
+def _page_bytes(db: sqlite3.Connection) -> dict[str, int]:
+    """The pages of tables and their indexes; {} of an SQLite that was built without dbstat."""
     query = """SELECT s.tbl_name, sum(d.pgsize) FROM dbstat d JOIN sqlite_schema s ON s.name = d.name
                WHERE d.aggregate GROUP BY s.tbl_name"""
     sizes: dict[str, int] = {}
     try:
         for table, size in db.execute(query):
             # The longest that fits: the shadow tables of one index begin like the other's.
-            owner = max((name for name in virtual if table.startswith(name + "_")), key=len, default=table)
+            owners = [name for name in _INDEXES_OF_SEARCH if table.startswith(name + "_")]
+            owner = max(owners, key=len, default=table)
             sizes[owner] = sizes.get(owner, 0) + size
     except sqlite3.OperationalError:
-        return {}  # an SQLite that was built without dbstat
+        return {}
     return sizes
 
 
-def _rows(db: sqlite3.Connection, table: str, virtual: bool) -> int:
-    count: int = db.execute(f"SELECT count(*) FROM {table + '_docsize' if virtual else table}").fetchone()[0]
+def _value_bytes(db: sqlite3.Connection, table: str) -> int:
+    table = f"{table}_data" if table in _INDEXES_OF_SEARCH else table
+    columns = [row["name"] for row in db.execute(f"SELECT name FROM pragma_table_info('{table}')")]
+    lengths = " + ".join(f"coalesce(length(CAST({name} AS BLOB)), 0)" for name in columns)
+    size: int = db.execute(f"SELECT coalesce(sum({lengths}), 0) FROM {table}").fetchone()[0]
+    return size
+
+
+def _rows(db: sqlite3.Connection, table: str) -> int:
+    table = f"{table}_docsize" if table in _INDEXES_OF_SEARCH else table
+    count: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     return count

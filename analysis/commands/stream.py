@@ -1,0 +1,116 @@
+"""`chatgpt-capture stream`: one exchange as a timeline."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.cli import database_option
+from analysis.options import reading
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from analysis.queries.exchanges import Exchange, TypedEvent
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@click.command("stream", short_help="Show how one exchange went in time.")
+@click.argument("stream", metavar="ID|last", default="last")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object.")
+@database_option
+def command(stream: str, as_json: bool, database: Path) -> None:
+    """Show one exchange as a timeline: its phases, how fast bytes came, the longest silence, its typed events.
+
+    ID is the beginning of the id of an exchange, or of a message or conversation: then it is its last one.
+
+    \b
+    chatgpt-capture stream last
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    from analysis.queries.exchanges import exchange_events, identify_exchange, raw_body
+    from analysis.timeline import arrivals
+
+    with reading(database) as db:
+        exchange = identify_exchange(db, stream)
+        came = arrivals(raw_body(db, exchange.id).arrivals)
+        events = list(exchange_events(db, exchange.id))
+    if as_json:
+        import json
+
+        told = {
+            "exchange": exchange._asdict(),
+            "arrivals": came,
+            "events": [event._asdict() for event in events],
+        }
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        return
+    from analysis.terminal import console
+
+    out = console()
+    _print_facts(out, exchange)
+    _print_curve(out, exchange, came)
+    _print_events(out, exchange, events)
+
+
+def _print_facts(out: "Console", exchange: "Exchange") -> None:
+    from rich.text import Text
+
+    from analysis.terminal import byte_count, local_time, one_line
+
+    out.print(Text(one_line(exchange.conversation_title) or "Untitled", "bold"))
+    asked = f"{exchange.method} {exchange.host}{exchange.path}"
+    answered = [exchange.http_version, exchange.status_code, exchange.content_encoding, exchange.encoding]
+    counted = [f"{exchange.event_count or 0:,} events", f"{byte_count(exchange.wire_bytes)} on the wire"]
+    if exchange.unrecognised_count:
+        counted.append(f"{exchange.unrecognised_count:,} not understood")
+    lines: dict[str, list[object]] = {
+        "Exchange": [exchange.id],
+        "Asked": [local_time(exchange.started_at, "%Y-%m-%d %H:%M:%S"), exchange.action, exchange.requested_model],
+        "Request": [asked],
+        "Answer": [*answered, *counted],
+        "State": [exchange.state, exchange.error],
+    }
+    for name, facts in lines.items():
+        known = [one_line(str(fact)) for fact in facts if fact not in (None, "")]
+        out.print(Text.assemble((f"{name:<9} ", "bold"), " · ".join(known)))
+
+
+def _print_curve(out: "Console", exchange: "Exchange", came: list[tuple[float, int]]) -> None:
+    from rich.text import Text
+
+    from analysis.terminal import byte_count, duration, readable_width
+    from analysis.timeline import longest_gap, phases, rates
+
+    found = phases(exchange)
+    if found:
+        told = " · ".join(f"{name} {duration(at)}" for name, at in found.items())
+        out.print(Text.assemble(("Times     ", "bold"), told))
+    speeds = rates(came, readable_width(out) - 10)
+    if len(came) < 2 or not speeds:
+        return
+    highest = max(speeds)
+    bars = "".join(_BARS[min(7, round(speed / highest * 7))] if speed else " " for speed in speeds)
+    out.print(Text.assemble(("Bytes     ", "bold"), (bars, "green")))
+    gap = longest_gap(came)
+    told = f"0 to {duration(came[-1][0])}, up to {byte_count(round(highest))}/s"
+    if gap is not None:
+        told += f"; longest silence {duration(gap.seconds)}, after {duration(gap.after)}"
+    out.print(Text(" " * 10 + told, "dim"))
+
+
+def _print_events(out: "Console", exchange: "Exchange", events: "list[TypedEvent]") -> None:
+    from rich.text import Text
+
+    from analysis.terminal import is_watched, one_line, readable_width, shortened
+    from analysis.timeline import seconds_after
+
+    for event in events:
+        after = seconds_after(event.received_at, exchange.started_at)
+        at = "" if after is None else f"{after:.2f} s"
+        line = Text.assemble((f"{at:>9} ", "cyan"), f"{event.position:>6}  ", (one_line(event.type), "bold"))
+        if not event.recognised:
+            line.append(" (not understood)", "yellow")
+        data, room = one_line(event.data), readable_width(out) - line.cell_len - 2
+        line.append("  " + (shortened(data, max(0, room)) if is_watched() else data), "dim")
+        out.print(line)
