@@ -28,6 +28,8 @@ _NEWEST_FIRST = {
     "image_generations": "id",
     "message_versions": "replaced_at",
 }
+_ROWS = {"messages": 40, "conversations": 60}
+"""Rows of a page, where rows are wide."""
 _HIDDEN = ("messages_fts", "messages_fts_cjk", "messages_fts_pause", "_sqlite_migrations")
 
 SETTINGS = {
@@ -64,6 +66,7 @@ def _table(name: str) -> dict[str, Any]:
         "columns": dict(described.columns),
         **({"label_column": _LABELS[name]} if name in _LABELS else {}),
         **({"sort_desc": _NEWEST_FIRST[name]} if name in _NEWEST_FIRST else {}),
+        **({"size": _ROWS[name]} if name in _ROWS else {}),
         **({"facets": list(_FACETS[name])} if name in _FACETS else {}),
     }
 

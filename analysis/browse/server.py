@@ -4,7 +4,7 @@ import socket
 import sqlite3
 import webbrowser
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -34,7 +34,8 @@ def serve(database: Path, port: int, *, open_browser: bool) -> None:
         config = uvicorn.Config(
             datasette.app(), log_level="warning", access_log=False, lifespan="on", server_header=False
         )
-        _Server(config, lambda: _ready(address, open_browser)).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # the usual way to stop it
+            _Server(config, lambda: _ready(address, open_browser)).run(sockets=[listener])
 
 
 def instance(database: Path, secret: str) -> Any:

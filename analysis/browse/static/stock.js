@@ -41,6 +41,12 @@ for (const words of document.querySelectorAll("dl.column-descriptions dd, .metad
   }));
 }
 
+// All of the archive is private: a lock beside everything says nothing.
+const texts = document.createTreeWalker(document.querySelector("main") ?? document.body, NodeFilter.SHOW_TEXT);
+for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+  if (text.data.endsWith(" 🔒") && !text.parentElement.closest("table, pre, textarea")) text.data = text.data.slice(0, -3);
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input, textarea, select, .CodeMirror")) return;

@@ -22,9 +22,11 @@ const kinds = {
     x: { type: "time", label: null },
     y: counted,
     marks: [
-      Plot.rectY(rows.map((row) => ({ ...row, day: new Date(`${row.day}T00:00:00`) })), {
-        x: "day", y: "prompts", interval: rows.length > 200 ? "week" : "day", fill: accent(), inset: 0.5, tip: true,
-      }),
+      // A bar wants a few pixels: where days are too many, weeks are shown.
+      Plot.rectY(rows.map((row) => ({ ...row, day: new Date(`${row.day}T00:00:00`) })), Plot.binX(
+        { y: "sum" },
+        { x: "day", y: "prompts", interval: rows.length * 5 > width ? "week" : "day", fill: accent(), inset: 0.5, tip: true },
+      )),
       Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
     ],
   })),
