@@ -162,6 +162,21 @@ def test_a_long_conversation_is_shown_in_pieces(tmp_path: Path, showcase: Path) 
     assert ("words 210<" in at, "200 earlier messages" in at, "50 later messages" in at) == (True, True, True)
 
 
+def test_canvas_documents_stand_under_the_thread_as_they_were_last(
+    tmp_path: Path, showcase: Path, ids: dict[str, str]
+) -> None:
+    database = copied(showcase, tmp_path)
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        db.executemany(
+            "INSERT INTO canvas_documents (id, version, conversation_id, title, textdoc_type, content) VALUES ('d', ?, ?, 'Tide table', 'document', ?)",
+            [(1, ids["talk"], "# first"), (2, ids["talk"], "# second *state*")],
+        )
+    page = Client(database).ask(f"/-/archive/c/{ids['talk']}").text
+    assert "second <em>state</em>" in page
+    assert "2 versions" in page
+    assert ">first<" not in page
+
+
 def test_what_is_written_is_news_and_what_was_seen_is_not(client: Client, ids: dict[str, str]) -> None:
     page = client.ask(f"/-/archive/c/{ids['talk']}").text
     address = re.search(r'data-news="([^"]+)"', page)

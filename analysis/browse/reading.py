@@ -74,6 +74,13 @@ def messages(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Row]:
     return {row["n"]: row for row in found}
 
 
+def documents(db: sqlite3.Connection, conversation_id: str) -> list[sqlite3.Row]:
+    """The canvas documents of a conversation, each as it was last loaded: title, kind, content, how many versions."""
+    query = """SELECT title, textdoc_type, content, max(version) AS version, count(*) AS versions, id
+               FROM canvas_documents WHERE conversation_id = ? GROUP BY id ORDER BY min(created_at), id LIMIT 50"""
+    return db.execute(query, (conversation_id,)).fetchall()
+
+
 def versions(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, int]:
     """How many other states of a message are kept."""
     query = """SELECT v.message_n, count(*) FROM json_each(?) wanted

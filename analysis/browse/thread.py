@@ -7,11 +7,13 @@ import sqlite3
 from typing import Any
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from analysis.browse import reading, times
 from analysis.browse.items import Group, Item, conversation_address, grouped, items_of
 from analysis.browse.site import Asked, Problem
 from analysis.queries import threads
-from analysis.rendering import without_marks
+from analysis.rendering import document, without_marks
 from analysis.tree import Step, Tree
 
 WINDOW = 200
@@ -45,6 +47,7 @@ def thread_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
         "groups": grouped(items),
         "at": next((item.key for item in items if item.row["id"] == at), ""),
         "outline": _outline(items),
+        "documents": _documents(db, identity) if last == len(steps) else [],
         "earlier": address(identity, leaf, page=str((first - 1) // WINDOW)) if first > 0 else None,
         "earlier_count": first,
         "later": address(identity, leaf, page=str(last // WINDOW)) if last < len(steps) else None,
@@ -105,6 +108,18 @@ def _outline(items: list[Item]) -> list[tuple[str, str]]:
         (item.key, " ".join(without_marks(item.row["text"] or "").split())[:_OUTLINE] or "Image or file")
         for item in items
         if item.role == "person"
+    ]
+
+
+def _documents(db: sqlite3.Connection, identity: str) -> list[tuple[str, str, Markup]]:
+    """The canvas documents that the page loaded beside the conversation, as they were last: title, versions, page."""
+    return [
+        (
+            row["title"] or "Document",
+            f"{row['versions']} versions" if row["versions"] > 1 else "",
+            document(row["title"] or "Document", row["textdoc_type"] or "document", row["content"] or ""),
+        )
+        for row in reading.documents(db, identity)
     ]
 
 

@@ -7,6 +7,7 @@ formulas    LaTeX as MathML        code    source code in colours
 media       images and files       calls   what tools were asked and answered
 """
 
+from analysis.rendering.calls import document
 from analysis.rendering.markdown import markdown, plain
 from analysis.rendering.media import Media, byte_count
 from analysis.rendering.messages import LONGEST, Rendered, duration, render
@@ -18,6 +19,7 @@ __all__ = [
     "Rendered",
     "Row",
     "byte_count",
+    "document",
     "duration",
     "markdown",
     "plain",

@@ -41,6 +41,13 @@ def answer(author: str, text: str) -> tuple[Markup, str]:
     return markdown(text[:_LONGEST]), f"Answer of {name}: {first}" if first else f"Answer of {name}"
 
 
+def document(name: str, kind: str, content: str) -> Markup:
+    """A canvas document: words, or code when its kind is `code/<language>`."""
+    content = content[:_LONGEST]
+    body = code_block(content, kind.partition("/")[2]) if kind.startswith("code") else markdown(content)
+    return Markup('<section class="document"><h3 dir="auto">{}</h3>{}</section>').format(name, body)
+
+
 def tool_name(name: str) -> str:
     """What a tool is called in a sentence."""
     if name in _IMAGES:
@@ -74,11 +81,8 @@ def _canvas(recipient: str, arguments: Mapping[str, Any]) -> tuple[Markup, str]:
     """A document beside the conversation: written, changed or commented."""
     content = arguments.get("content")
     if isinstance(content, str):
-        name, kind = str(arguments.get("name") or "Document")[:200], str(arguments.get("type") or "document")
-        content = content[:_LONGEST]
-        body = code_block(content, kind.partition("/")[2]) if kind.startswith("code") else markdown(content)
-        page = Markup('<section class="document"><h3 dir="auto">{}</h3>{}</section>').format(name, body)
-        return page, f"Wrote the document {name}"
+        name = str(arguments.get("name") or "Document")[:200]
+        return document(name, str(arguments.get("type") or "document"), content), f"Wrote the document {name}"
     changes = [
         Markup('<li><del dir="auto">{}</del> <ins dir="auto">{}</ins></li>').format(
             str(update.get("pattern"))[:2_000], str(update.get("replacement") or update.get("comment") or "")[:20_000]
