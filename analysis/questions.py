@@ -64,7 +64,7 @@ GROUP BY month, model ORDER BY month, model""",
     ),
     "time_to_first_token_by_model": Question(
         "Time to the first token by model",
-        "Seconds from sending to the first token, by the model asked for: the middle (p50), what one in ten exceeds (p90).",
+        "Seconds from sending to the first token, by the model asked for: the middle (p50), one in ten exceeds p90.",
         f"""WITH turns AS (
     SELECT coalesce(requested_model, 'unknown') AS model,
            (julianday(first_token_at) - julianday(started_at)) * 86400 AS seconds
