@@ -341,3 +341,19 @@ def test_what_is_no_other_archive_is_one_line_and_the_rest_is_merged(tmp_path: P
     assert done.stderr.startswith(f"Error: {path}: ")
     with archive_at(first) as archive:
         assert archive.count("turns") == 2
+
+
+@pytest.mark.parametrize("kind", ["another program", "text"])
+def test_an_archive_that_cannot_be_written_is_one_line(tmp_path: Path, kind: str) -> None:
+    with archive_at(tmp_path / "other.db") as other:
+        turn("one")(other)
+    if kind == "text":
+        (tmp_path / "mine.db").write_bytes(b"some words" * 100)
+    else:
+        with contextlib.closing(sqlite3.connect(tmp_path / "mine.db")) as db, db:
+            db.execute("CREATE TABLE t (a)")
+    before = (tmp_path / "mine.db").read_bytes()
+    done = command(tmp_path / "mine.db", tmp_path / "other.db")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: ")
+    assert (tmp_path / "mine.db").read_bytes() == before

@@ -171,3 +171,15 @@ def test_the_command_asks_before_it_deletes(archive: Archive) -> None:
     assert "now" in run("vacuum", *database).stdout
     assert run("prune", "--older-than", "soon", *database).returncode == 2
     assert run("audit", *database).stdout == "Nothing found.\n"
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "another program"])
+def test_nothing_is_said_of_what_is_no_archive(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "chatgpt.db"
+    if kind == "empty":
+        path.touch()
+    elif kind == "another program":
+        with contextlib.closing(sqlite3.connect(path)) as db, db:
+            db.execute("CREATE TABLE t (a)")
+    done = run("audit", "--db", str(path))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from addon.answers.legs import Leg, LegKey, earlier
 from addon.archive import media_folder
 from addon.captures import Surroundings
+from addon.errors import ArchiveError
 from addon.exchange import Opening
 from addon.files.media import MediaFolder
 from addon.files.thumbnailer import Thumbnailer
@@ -58,7 +59,11 @@ class ArchiveWriter:
 
     def open(self) -> Store:
         """The archive, made where it is missing."""
-        self._store = self._store or self._patiently(lambda: Store.open(self._path, bulk=True))
+        try:
+            self._store = self._store or self._patiently(lambda: Store.open(self._path, bulk=True))
+        except ArchiveError:
+            self._batch.clear()  # it can be written nowhere: `close` must not try again
+            raise
         return self._store
 
     def has_read(self, document: DocumentRead) -> bool:

@@ -20,7 +20,9 @@ def open_archive(path: Path) -> sqlite3.Connection:
         db.close()
         # In a folder that may not be written SQLite cannot make the companions of a live file; without any there is
         # nothing that only they hold.
-        if error.sqlite_errorname != "SQLITE_CANTOPEN" or path.with_name(path.name + "-wal").exists():
+        refused = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+        log = path.with_name(path.name + "-wal")
+        if not refused or (log.exists() and log.stat().st_size):
             raise
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         version = _version(db)
