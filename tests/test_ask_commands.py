@@ -426,3 +426,20 @@ def test_an_encoding_that_lacks_letters_shows_what_it_can(database: Path) -> Non
             [*COMMAND, *command], cwd=ROOT, env=environment, capture_output=True, timeout=20, check=False
         )
         assert (done.returncode, done.stderr) == (0, b""), command
+
+
+def test_sql_shows_records_where_a_terminal_is_too_narrow_for_the_columns(database: Path) -> None:
+    query = "SELECT id, title, source, messages, models FROM conversation_summaries ORDER BY id DESC"
+    lines = unstyled(in_terminal(database, "sql", query, columns=40)).splitlines()
+    assert lines[:4] == ["id        tides-talk", "title     Two tides a day", "source    live", "messages  3"]
+    assert unstyled(in_terminal(database, "sql", query, columns=120)).splitlines()[0].split()[0] == "id"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["completion", "events", "frames", "images", "lineage", "list", "schema", "search", "show", "sources", "sql", "stats",
+     "status", "stream", "tail"],
+)  # fmt: skip
+def test_help_has_an_example(database: Path, name: str) -> None:
+    told = ask(database, name, "--help").stdout
+    assert f"chatgpt-capture {name}" in told.partition("Usage:")[2].partition("\n")[2]

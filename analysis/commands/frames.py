@@ -39,7 +39,7 @@ def command(stream: str, form: str | None, database: Path) -> None:
     from analysis.queries.exchanges import identify_exchange, prompt_of, raw_body
 
     with reading(database) as db:
-        exchange = identify_exchange(db, stream)
+        exchange = identify_exchange(db, stream, with_events=True)
         raw = raw_body(db, exchange.id)
         prompt = prompt_of(db, exchange)
     _refuse_what_has_none(exchange, raw.body)

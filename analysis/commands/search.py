@@ -85,6 +85,7 @@ def _row(hit: "Hit") -> tuple[object, ...]:
 
 
 def _print(found: "Found", hits: "Iterable[Hit]", limit: int | None) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
     from analysis.terminal import clean, console, is_watched, local_time, one_line, readable_width
@@ -98,10 +99,13 @@ def _print(found: "Found", hits: "Iterable[Hit]", limit: int | None) -> None:
         speakers = {"user": "You", "assistant": one_line(hit.model_slug) or "ChatGPT"}
         who = speakers.get(hit.role or "", one_line(hit.role))
         out.print(Text.assemble("  ", (f"{local_time(hit.at)}  {who}  {one_line(hit.id)[:8]}", "dim")))
-        line = Text("  ")
+        line = Text()
         for piece, is_hit in hit.snippet:
             line.append(" ".join(clean(piece).split("\n")), "bold yellow" if is_hit else "")
-        out.print(line, soft_wrap=not is_watched(), width=readable_width(out) if is_watched() else None)
+        if is_watched():
+            out.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False, width=readable_width(out))
+        else:
+            out.print(Text.assemble("  ", line))
     click.echo(_summed_up(found, count, limit), err=True)
 
 

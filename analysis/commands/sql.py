@@ -3,12 +3,19 @@
 import sqlite3
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from analysis.cli import database_option
 from analysis.formats import Form, form_options, write_rows
 from analysis.options import reading
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LEAST = 12
+"""Columns that a text needs at least to say something."""
 
 
 @click.command("sql", short_help="Ask in SQL; nothing can be written.")
@@ -43,18 +50,44 @@ def command(query: str, values: tuple[str, ...], form: Form | None, database: Pa
 
 
 def _print(columns: list[str], cursor: sqlite3.Cursor) -> None:
-    from analysis.terminal import Column, console, one_line, print_table
+    from analysis.terminal import console, is_watched
 
     out = console()
+    records = is_watched() and len(columns) * (_LEAST + 2) > out.width
     while rows := cursor.fetchmany(500):
-        cells = [["" if value is None else _cell(value) for value in row] for row in rows]
-        numeric = [all(isinstance(row[place], int | float | None) for row in rows) for place in range(len(columns))]
-        shown = [
-            Column(one_line(name), justify="right" if number else "left", least=0 if number else 12)
-            for name, number in zip(columns, numeric, strict=True)
-        ]
-        print_table(out, shown, [[one_line(cell) for cell in row] for row in cells])
+        if records:
+            _print_records(out, columns, rows)
+        else:
+            _print_table(out, columns, rows)
+
+
+def _print_table(out: "Console", columns: list[str], rows: list[tuple[object, ...]]) -> None:
+    from analysis.terminal import Column, one_line, print_table
+
+    shown = []
+    for place, name in enumerate(columns):
+        numeric = all(isinstance(row[place], int | float | None) for row in rows)
+        shown.append(Column(one_line(name), justify="right" if numeric else "left", least=0 if numeric else _LEAST))
+    print_table(out, shown, [[_cell(value) for value in row] for row in rows])
+
+
+def _print_records(out: "Console", columns: list[str], rows: list[tuple[object, ...]]) -> None:
+    """Each value in a line of its own, where a terminal is too narrow for so many columns."""
+    from rich.text import Text
+
+    from analysis.terminal import one_line, shortened
+
+    widest = max(len(one_line(name)) for name in columns)
+    for row in rows:
+        for name, value in zip(columns, row, strict=True):
+            text = shortened(_cell(value), max(10, out.width - widest - 2))
+            out.print(Text.assemble((f"{one_line(name):<{widest}}  ", "bold"), text))
+        out.print()
 
 
 def _cell(value: object) -> str:
-    return f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
+    from analysis.terminal import one_line
+
+    if value is None:
+        return ""
+    return f"{len(value):,} bytes" if isinstance(value, bytes) else one_line(str(value))

@@ -62,5 +62,6 @@ def _print(found: "Status") -> None:
         out.print(Text.assemble((f"{'Health':<12} ", "bold"), ("good", "green")))
     for place, fact in enumerate(found.attention):
         words = fact.name.replace("_", " ")
-        line = Text.assemble(("Health       " if place == 0 else " " * 13, "bold"), (f"{fact.value} {words}", "yellow"))
+        value = f"{fact.value:,}" if isinstance(fact.value, int) else fact.value
+        line = Text.assemble(("Health       " if place == 0 else " " * 13, "bold"), (f"{value} {words}", "yellow"))
         out.print(line.append(f"  {one_line(fact.detail)}" if fact.detail else "", "dim"))

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from analysis.errors import Unanswerable
 from analysis.queries.archive import identify
 
+_FEW = 10_000
+
 
 class Exchange(NamedTuple):
     """A row of `streams` that people look at; `started_at` is when the request was sent, the other times follow."""
@@ -89,13 +91,15 @@ def exchange(db: sqlite3.Connection, identity: str) -> Exchange | None:
     return Exchange(*row) if row else None
 
 
-def identify_exchange(db: sqlite3.Connection, beginning: str) -> Exchange:
-    """The exchange whose id begins so, or the last one of the message or conversation whose id does; `last`: of all.
+def identify_exchange(db: sqlite3.Connection, beginning: str, *, with_events: bool = False) -> Exchange:
+    """The exchange whose id begins so, or the last one of the message or conversation whose id does.
+
+    `last` is the newest of all, or the newest whose events are kept.
 
     Raises `Unanswerable`.
     """
     if beginning == "last":
-        identity = last_exchange(db)
+        identity = last_exchange(db, with_events=with_events)
     else:
         try:
             identity = identify(db, "streams", beginning)
@@ -132,10 +136,11 @@ def prompt_of(db: sqlite3.Connection, of: Exchange) -> str | None:
     return row[0] if row else None
 
 
-def last_exchange(db: sqlite3.Connection) -> str | None:
-    """The id of the newest exchange in which an answer came."""
-    query = """SELECT id FROM streams INDEXED BY streams_started_at
-               WHERE kind IN ('turn', 'resume', 'topic') ORDER BY started_at DESC, id DESC LIMIT 1"""
+def last_exchange(db: sqlite3.Connection, *, with_events: bool = False) -> str | None:
+    """The id of the newest exchange in which an answer came, or of the newest whose events are kept."""
+    kept = "encoding IN ('v0', 'v1') AND id IN (SELECT stream_id FROM stream_bodies)" if with_events else "1"
+    query = f"""SELECT id FROM streams INDEXED BY streams_started_at
+                WHERE kind IN ('turn', 'resume', 'topic') AND {kept} ORDER BY started_at DESC, id DESC LIMIT 1"""
     row = db.execute(query).fetchone()
     return row[0] if row else None
 
@@ -165,8 +170,11 @@ def events(
     if unrecognised:
         where.append("e.recognised = 0")
     columns = ", ".join(f"e.{name}" for name in TypedEvent._fields)
-    # Exchanges are in the order of time; the events of one are in the order of their place in it.
-    query = f"""SELECT {columns} FROM streams s JOIN events e ON e.stream_id = s.id
+    # Few events are put in order; where there are many, the exchanges are gone through in theirs.
+    few = "SELECT count(*) FROM (SELECT 1 FROM events e WHERE {} LIMIT {})"
+    count = db.execute(few.format(" AND ".join(where) or "1", _FEW + 1), values).fetchone()[0]
+    join = "JOIN" if count <= _FEW else "INDEXED BY streams_started_at CROSS JOIN"
+    query = f"""SELECT {columns} FROM streams s {join} events e ON e.stream_id = s.id
                 WHERE {" AND ".join(where) or "1"} ORDER BY s.started_at DESC, s.id DESC, e.position DESC LIMIT ?"""
     return (TypedEvent(*row) for row in db.execute(query, [*values, -1 if limit is None else limit]))
 
