@@ -60,6 +60,10 @@ class World:
         return self.folder / "chatgpt.db"
 
     @property
+    def inflight(self) -> Path:
+        return self.folder / "chatgpt.db-inflight"
+
+    @property
     def process(self) -> int:
         assert self.proxy is not None
         return self.proxy.process.pid
@@ -214,7 +218,8 @@ def running(world: World, service: loopback.Service) -> Iterator[loopback.Proxy]
         world.proxy = proxy
         proxy.wait_for_log("capturing", 20)
         yield proxy
-    if proxy.process.returncode != 0:
+    if proxy.process.returncode != 0 or any(world.inflight.iterdir()):
+        # After a kill the recorder goes on by itself; a file that found no room waits for the next start.
         with loopback.Proxy(service, confdir=conf, scripts=[ADDON], options=options) as again:
             again.wait_for_log("capturing", 20)
             assert again.stop(timeout=40) == 0, again.log
@@ -223,9 +228,8 @@ def running(world: World, service: loopback.Service) -> Iterator[loopback.Proxy]
 
 def drained(world: World) -> None:
     """Wait until nothing is left in the journal: the recorder of a killed proxy may be at it still."""
-    inflight = world.database.with_name("chatgpt.db-inflight")
     deadline = time.monotonic() + DRAIN_SECONDS
-    while left := list(inflight.iterdir()):
+    while left := list(world.inflight.iterdir()):
         assert time.monotonic() < deadline, f"not stored after {DRAIN_SECONDS} s: {left}"
         time.sleep(0.05)
 

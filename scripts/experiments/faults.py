@@ -3,14 +3,15 @@
     scripts/faults                 every fault, beside the same run without it
     scripts/faults recorder-dead   one
 
-Each runs a mitmdump of its own. "Gap" is the longest pause between two chunks that any client saw; the two runs follow
-one another on one machine, and only their difference means something.
+Each run has a mitmdump of its own. "Gap" is the longest pause between two chunks that any client of an answer saw, the
+median over the runs; runs without and with the fault take turns, and only their difference means something.
 """
 
 import argparse
 import contextlib
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -91,8 +92,14 @@ def journal_folder_gone(running: Running) -> Iterator[None]:
 def media_folder_gone(running: Running) -> Iterator[None]:
     """A file stands where the folder was: nothing that is received can be laid there."""
     media = running.database.with_name("chatgpt.db-media")
-    shutil.rmtree(media)
-    media.write_text("in the way")
+    away = media.with_name("away")
+    while not media.is_file():
+        # Who receives a file makes the folder again.
+        shutil.rmtree(away, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            media.rename(away)
+        with contextlib.suppress(IsADirectoryError):
+            media.write_text("in the way")
     yield
     media.unlink()
 
@@ -164,34 +171,41 @@ def main() -> int:
     )
     parser.add_argument("faults", nargs="*", choices=[*FAULTS, []], metavar="FAULT", help=", ".join(FAULTS))
     parser.add_argument("--seconds", type=float, default=10.0, help="how long a fault lasts (default: 10)")
+    parser.add_argument("--pairs", type=int, default=3, help="runs without and with each fault (default: 3)")
     options = parser.parse_args()
     print("| fault | streams | identical | longest gap without | with | added |\n| --- | --- | --- | --- | --- | --- |")
     failed = 0
     for name in options.faults or FAULTS:
-        failed += not compare(name, options.seconds)
+        failed += not compare(name, options.seconds, options.pairs)
     return min(failed, 1)
 
 
-def compare(name: str, seconds: float) -> bool:
+def compare(name: str, seconds: float, pairs: int) -> bool:
     """Print the row of one fault; whether all bytes were identical."""
-    fault, bare = FAULTS[name], Fault()
-    gaps, identical, streams = [], 0, 0
-    events = round((seconds + 1.5) / 0.02)
-    for inflicted in (bare, fault):
-        with tempfile.TemporaryDirectory() as temporary:
-            traffic = Traffic(name, events=events)
-            with started(inflicted, Path(temporary), traffic) as running:
-                if running is None:
-                    print(f"| {name} | not possible on this machine |  |  |  |  |", flush=True)
-                    return True
-                heard = inflict(inflicted, running, traffic, seconds)
-            streams, identical = len(heard), sum(one.identical for one in heard)
-            gaps.append(max(one.longest_gap for one in heard if one.turn is not None))
-            shutil.rmtree(temporary, ignore_errors=True)
-    without, with_fault = (gap * 1000 for gap in gaps)
-    row = [name, str(streams), str(identical), f"{without:.0f} ms", f"{with_fault:.0f} ms"]
-    print(f"| {' | '.join(row)} | {with_fault - without:+.0f} ms |", flush=True)
-    return identical == streams == 24
+    fault, whole = FAULTS[name], True
+    gaps: dict[bool, list[float]] = {False: [], True: []}
+    streams = identical = 0
+    for with_fault in (False, True) * pairs:
+        heard = run(fault if with_fault else Fault(), name, seconds)
+        if heard is None:
+            print(f"| {name} | not possible on this machine |  |  |  |  |", flush=True)
+            return True
+        streams += len(heard)
+        identical += sum(one.identical for one in heard)
+        whole = whole and len(heard) == 24
+        gaps[with_fault].append(max(one.longest_gap for one in heard if one.turn is not None) * 1000)
+    without, under = (statistics.median(gaps[with_fault]) for with_fault in (False, True))
+    row = [name, str(streams), str(identical), f"{without:.0f} ms", f"{under:.0f} ms", f"{under - without:+.0f} ms"]
+    print(f"| {' | '.join(row)} |", flush=True)
+    return whole and identical == streams
+
+
+def run(fault: Fault, name: str, seconds: float) -> list[Heard] | None:
+    """What all clients got in one run; None where this machine cannot have the fault."""
+    traffic = Traffic(name, events=round((seconds + 1.5) / 0.02))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        with started(fault, Path(temporary), traffic) as running:
+            return inflict(fault, running, traffic, seconds) if running is not None else None
 
 
 if __name__ == "__main__":
