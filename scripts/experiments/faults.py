@@ -203,9 +203,11 @@ def compare(name: str, seconds: float, pairs: int) -> bool:
 def run(fault: Fault, name: str, seconds: float) -> list[Heard] | None:
     """What all clients got in one run; None where this machine cannot have the fault."""
     traffic = Traffic(name, events=round((seconds + 1.5) / 0.02))
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-        with started(fault, Path(temporary), traffic) as running:
-            return inflict(fault, running, traffic, seconds) if running is not None else None
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary,
+        started(fault, Path(temporary), traffic) as running,
+    ):
+        return inflict(fault, running, traffic, seconds) if running is not None else None
 
 
 if __name__ == "__main__":

@@ -130,7 +130,8 @@ class Client:
         transport: Any = self._http._transport_for_url(response.request.url)
         connection = transport._pool.connections[0]._connection
         connection._h2_state.reset_stream(response.extensions["stream_id"], h2.errors.ErrorCodes.CANCEL)
-        await response.extensions["network_stream"].write(connection._h2_state.data_to_send())
+        async with connection._write_lock:  # other streams of the connection are writing, too
+            await response.extensions["network_stream"].write(connection._h2_state.data_to_send())
 
 
 def fetch(proxy_port: int, ca_path: Path, url: str, *, http2: bool = True, **ask: Unpack[Ask]) -> Received:
