@@ -30,12 +30,15 @@ def test_disasters_harm_no_stream_and_lose_no_byte(tmp_path: Path, seed: int) ->
         ("growing-to-50-mb", "error", "its messages are larger than any answer's"),
         ("append-and-truncate", "error", "its edits cost more than any answer's"),
         ("many-messages", "error", "more than 10000 messages"),
+        ("document-of-lists", "complete", None),
+        ("document-of-more-lists", "error", "the document exceeds 50331648 bytes"),
+        ("document-of-texts", "complete", None),
     ],
 )
 def test_an_attack_is_marked_and_costs_neither_memory_nor_the_answer_beside_it(
-    tmp_path: Path, attack: str, state: str, error: str
+    tmp_path: Path, attack: str, state: str, error: str | None
 ) -> None:
     coding, chunks = hostile.ATTACKS[attack]
-    got = hostile.read(coding, chunks(), tmp_path)
+    got = hostile.read(coding, chunks(), tmp_path, **(hostile.DOCUMENT if attack.startswith("document") else {}))
     assert (got.state, got.error, got.honest) == (state, error, True)
     assert 0 < got.megabytes < hostile.LIMIT_MEGABYTES

@@ -22,7 +22,7 @@ from addon.wire.evidence import compress
 from addon.wire.payload import dumps
 from addon.wire.redaction import redact
 
-MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 48 * 1024 * 1024
 """Decoded size beyond which a document is not read; the longest honest conversations are some tens of megabytes."""
 
 type FindUnchanged = Callable[[Opening, str], str | None]

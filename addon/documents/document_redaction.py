@@ -7,17 +7,21 @@ as they were written; in all else, the metadata of messages included, whatever l
 import json
 from typing import Any
 
-from addon.wire.payload import dumps, loads
+from addon.wire.budget import loads_bounded
+from addon.wire.payload import dumps
 from addon.wire.redaction import may_hold_tokens, redact
 
 _WRITTEN = frozenset({"content", "title", "snippet", "prompt", "text", "parts"})
 _DEPTH = 100
 
+MOST_MEMORY = 480 * 1024 * 1024
+"""`budget.memory_of` beyond which a document is not read: above the longest honest one, far below what hurts."""
+
 
 def redact_document(data: bytes) -> tuple[bytes, Any]:
     """`data` redacted, and its JSON value. Raises `ValueError` when it is no JSON; then `redact` it with `tokens`."""
     clean = redact(data)
-    value = loads(clean)
+    value = loads_bounded(clean, MOST_MEMORY)
     if not may_hold_tokens(clean):
         return clean, value
     cleaned = _clean(value)

@@ -100,9 +100,12 @@ def memory_of(data: bytes) -> int:
     return _BYTES_A_CHARACTER * len(data) + _BYTES_A_VALUE * _values(data)
 
 
-def loads_bounded(data: bytes) -> Any:
-    """`payload.loads` for what anybody may send: sixty megabytes of `[],` would be two gigabytes of lists."""
-    if len(data) > _LIGHT and memory_of(data) > 2 * MAX_HELD:
+def loads_bounded(data: bytes, most: int = 2 * MAX_HELD) -> Any:
+    """`payload.loads` for what anybody may send: sixty megabytes of `[],` would be two gigabytes of lists.
+
+    `most` is compared with `memory_of`, which is four times too high for plain text. Raises `ValueError`.
+    """
+    if len(data) > _LIGHT and memory_of(data) > most:
         raise ValueError("more values than can be held")
     return loads(data)
 

@@ -235,7 +235,7 @@ def cumulative() -> Chunks:
         yield event({"message": said, "conversation_id": "hostile", "error": None}, "")
 
 
-def wide_values(value: bytes, megabytes: int = 60) -> Chunks:
+def wide_values(value: bytes, megabytes: int = 15) -> Chunks:
     """JSON whose values take many times more memory than their text."""
     yield HEAD + added()
     body = b",".join([value] * (megabytes * MEGABYTE // (len(value) + 1)))
@@ -259,6 +259,12 @@ def secret_quotes() -> Chunks:
     for _ in range(20):
         yield b'data: {"token": "' + b"\\" * 500_000 + b'\n\ndata: {"eyJ' + b"eyJ." * 250_000 + b'"}\n\n'
         yield b"data: " + b'"token" :' * 100_000 + b"\n\ndata: " + b"wss:?" * 200_000 + b"\n\n"
+
+
+def document(value: bytes, megabytes: int) -> Chunks:
+    """A conversation that the page loads, with nothing in it but values that take memory."""
+    body = b",".join([value] * (megabytes * MEGABYTE // (len(value) + 1)))
+    yield b'{"conversation_id":"hostile","mapping":{},"x":[' + body + b"]}"
 
 
 ATTACKS: Mapping[str, tuple[str, Callable[[], Chunks]]] = {
@@ -289,6 +295,9 @@ ATTACKS: Mapping[str, tuple[str, Callable[[], Chunks]]] = {
     "wide-lists": ("", lambda: wide_values(b"[]")),
     "wide-objects": ("", lambda: wide_values(b"{}")),
     "wide-numbers": ("", lambda: wide_values(b"1.5")),
+    "document-of-lists": ("", lambda: document(b"[]", 7)),
+    "document-of-more-lists": ("", lambda: document(b"[]", 60)),
+    "document-of-texts": ("", lambda: document(b'"' + b"w" * 10_000 + b'"', 47)),
     "odd-values": ("", odd_values),
     "secret-quotes": ("", secret_quotes),
 }
@@ -303,13 +312,19 @@ def opening(identity: str, **known: object) -> Opening:
     return Opening(**(usual | known))  # type: ignore[arg-type]
 
 
-def read(coding: str, chunks: Chunks, folder: Path) -> Outcome:
+DOCUMENT = {
+    "kind": "document", "name": "conversation", "streamed": False, "method": "GET", "content_type": "application/json",
+    "path": "/backend-api/conversation/hostile",
+}  # fmt: skip
+
+
+def read(coding: str, chunks: Chunks, folder: Path, **kind: object) -> Outcome:
     """Write the attack and an honest answer into one journal and let a recorder read it."""
     database = folder / "chatgpt.db"
     prepare(database)
     honest = scenes.plain_answer("honest", "An honest answer.", seed="honest")
     journal = Journal(inflight_folder(database), "hostile")
-    attack = journal.open(opening("attack", content_encoding=coding).to_bytes(), b"{}", now())
+    attack = journal.open(opening("attack", content_encoding=coding, **kind).to_bytes(), b"{}", now())
     answer = journal.open(opening("honest").to_bytes(), b"{}", now())
     wire = 0
     for chunk in chunks:
@@ -368,7 +383,7 @@ def main() -> int:
     for name in options.attacks or ATTACKS:
         with tempfile.TemporaryDirectory() as temporary:
             coding, chunks = ATTACKS[name]
-            got = read(coding, chunks(), Path(temporary))
+            got = read(coding, chunks(), Path(temporary), **(DOCUMENT if name.startswith("document") else {}))
         harmed += got.megabytes > LIMIT_MEGABYTES or not got.honest
         row = [
             name, f"{got.wire_megabytes:.1f} MB", f"{got.megabytes:.0f} MB", f"{got.seconds:.1f} s",
