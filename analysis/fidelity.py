@@ -17,7 +17,8 @@ from typing import Any
 _NOTES = """
 CREATE TABLE conversations (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE messages (
-    conversation_id TEXT, id TEXT, content_type TEXT, fingerprint INTEGER, PRIMARY KEY (conversation_id, id)
+    conversation_id TEXT, id TEXT, content_type TEXT, fingerprint INTEGER, length INTEGER,
+    PRIMARY KEY (conversation_id, id)
 ) WITHOUT ROWID;
 CREATE TABLE media (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE files (
@@ -25,16 +26,17 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 """
 
-# A text may have been replaced by a newer one since: then it is a version.
+# A text may have been replaced by a newer one since: then it is a version. One that was still growing is held as far as
+# it had grown (`length`).
 _STORED = """
     SELECT held.content_type AS kind, count(*) AS held,
            sum(EXISTS (
                SELECT 1 FROM archive.messages stored
                WHERE stored.id = held.id AND held.conversation_id IN ('', stored.conversation_id)
-                 AND (held.fingerprint IS NULL OR fingerprint(stored.text) = held.fingerprint
+                 AND (held.fingerprint IS NULL OR fingerprint(stored.text, held.length) = held.fingerprint
                       OR EXISTS (SELECT 1 FROM archive.message_versions version
                                  WHERE version.message_n = stored.n
-                                   AND fingerprint(version.text) = held.fingerprint)))) AS stored
+                                   AND fingerprint(version.text, held.length) = held.fingerprint)))) AS stored
     FROM messages held GROUP BY held.content_type ORDER BY held DESC, kind"""
 _STORED_CONVERSATIONS = """
     SELECT 'conversations' AS kind, count(*) AS held,
@@ -77,8 +79,8 @@ class Fidelity:
         # A database without a name is a file that SQLite deletes; it is in memory as long as it is small.
         self._notes = sqlite3.connect("", isolation_level=None, uri=True)
         self._notes.executescript(_NOTES)
-        self._notes.create_function("fingerprint", 1, _fingerprint, deterministic=True)
-        self._messages: list[tuple[str, str, str, int | None]] = []
+        self._notes.create_function("fingerprint", 2, _fingerprint, deterministic=True)
+        self._messages: list[tuple[str, str, str, int | None, int | None]] = []
         self._files: list[tuple[str, str, str]] = []
         self._conversations: set[str] = set()
 
@@ -152,18 +154,22 @@ class Fidelity:
         """A message that may still grow: only that it is there is noted, and whichever conversation it is in."""
         identity = _text(message.get("id")) if isinstance(message, dict) else None
         if identity is not None:
-            self._messages.append(("", identity, _content_type(message), None))
+            self._messages.append(("", identity, _content_type(message), None, None))
 
     def _message(self, identity: str, message: dict[str, Any], conversation_id: str) -> None:
-        said = _said(message.get("content"))
-        fingerprint = None if said is None else _fingerprint(said)
-        self._messages.append((conversation_id, identity, _content_type(message), fingerprint))
+        said, length = _said(message.get("content")), None
+        if said is not None and message.get("status") in (None, "", "in_progress"):
+            # Half of a split character is no part of what it had said.
+            said = _storable(said).rstrip("\ufffd")
+            length = len(said)
+        fingerprint = _fingerprint(said, length)
+        self._messages.append((conversation_id, identity, _content_type(message), fingerprint, length))
 
     def _settle(self, *, everything: bool = False) -> None:
         if len(self._messages) < _BATCH and not everything:
             return
         self._notes.execute("BEGIN")
-        self._notes.executemany("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?)", self._messages)
+        self._notes.executemany("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?)", self._messages)
         self._notes.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", self._files)
         self._notes.executemany("INSERT OR IGNORE INTO conversations VALUES (?)", [(c,) for c in self._conversations])
         self._notes.execute("COMMIT")
@@ -251,5 +257,6 @@ def _storable(text: str) -> str:
     return text
 
 
-def _fingerprint(text: str | None) -> int | None:
-    return None if text is None else zlib.crc32(_storable(text).encode())
+def _fingerprint(text: str | None, length: int | None) -> int | None:
+    """Of a text, or of so many characters at its beginning."""
+    return None if text is None else zlib.crc32(_storable(text)[:length].encode())

@@ -524,6 +524,48 @@ def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+def _talk(text: str, status: str | None, updated: int) -> str:
+    message = {
+        "id": "A",
+        "author": {"role": "assistant"},
+        "status": status,
+        "content": {"content_type": "text", "parts": [text]},
+    }
+    node: dict[str, Any] = {"id": "A", "parent": None, "children": [], "message": message}
+    return json.dumps([{"id": "talk", "title": "Tides", "update_time": updated, "mapping": {"A": node}}])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [("The Moon pulls", "in_progress"), ("The Moon pulls", None), ("", "in_progress"), ("Thinking", "in_progress"), ("The Moon \ufffd", "in_progress"), ("The Moon", "finished_partial_completion")],
+)  # fmt: skip
+def test_an_export_older_than_the_archive_is_held(tmp_path: Path, text: str, status: str | None) -> None:
+    """What it tells of a message that was still growing is in the finished one, or a version of it."""
+    database = tmp_path / "a.db"
+    (tmp_path / "new.json").write_text(_talk("The Moon pulls the sea.", "finished_successfully", 1_790_000_000))
+    (tmp_path / "old.json").write_text(_talk(text, status, 1_780_000_000))
+    assert report(database, tmp_path / "new.json")["exit"] == 0
+    found = report(database, tmp_path / "old.json")
+    assert (found["exit"], found["fidelity"][1]) == (0, {"kind": "text", "held": 1, "stored": 1})
+    assert rows(database, "SELECT text, status FROM messages") == [("The Moon pulls the sea.", "finished_successfully")]
+
+
+def test_a_message_that_grew_otherwise_is_missing(tmp_path: Path) -> None:
+    """Only who has a growing text to where it had grown holds it; of a finished one all of it counts."""
+    from analysis.fidelity import Fidelity
+
+    (tmp_path / "c.json").write_text(_talk("The Moon pulls the sea.", "finished_successfully", 1_790_000_000))
+    report(tmp_path / "a.db", tmp_path / "c.json")
+    for text, status, stored in [
+        ("The Sun", "in_progress", 0),
+        ("The Moon", "in_progress", 1),
+        ("The Moon", "stop", 0),
+    ]:
+        fidelity = Fidelity()
+        fidelity.conversation(json.loads(_talk(text, status, 1_780_000_000))[0])
+        assert [count.stored for count in fidelity.compare(tmp_path / "a.db")] == [1, stored]
+
+
 def test_what_is_missing_is_counted(tmp_path: Path) -> None:
     """A message that the archive cannot have makes the report say so."""
     from analysis.fidelity import Count, Fidelity
