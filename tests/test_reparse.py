@@ -3,11 +3,13 @@
 import contextlib
 import os
 import random
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +356,64 @@ def test_the_scratch_files_are_private_and_gone_afterwards(archive: Archive) -> 
         os.umask(before)
     assert modes == {"drwx------", "-rw-------"}
     assert not folder.exists()
+
+
+def test_nothing_is_put_beside_what_is_no_archive(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as db:
+        db.execute("CREATE TABLE theirs (x)")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ArchiveError, match="is a database of another program"):
+        reparse(tmp_path / "other.db")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_refusal_leaves_no_scratch_files(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+
+    def refuse(done: int, total: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ArchiveError, match="cannot be read again"):
+        again(archive, progress=refuse)
+    assert not archive.path.with_name("chatgpt.db-reparse").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=str,
+)
+def test_who_ends_it_leaves_no_scratch_files(archive: Archive, number: signal.Signals, code: int) -> None:
+    """The real command; while it waits for a lock, it is ended twice."""
+    send(archive, [*ANSWER, DONE], ENDED)
+    before, folder = archive.dump(), archive.path.with_name("chatgpt.db-reparse")
+    command = [sys.executable, "-I", "-m", "analysis", "--db", str(archive.path), "reparse"]
+    with contextlib.closing(sqlite3.connect(archive.path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            deadline = time.monotonic() + 30
+            while not (folder / "rebuilt.db").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.send_signal(number)
+            process.send_signal(number)
+            holder.execute("ROLLBACK")
+            assert process.wait(30) == code
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+    assert not folder.exists()
+    assert archive.dump() == before
+
+
+def test_what_a_killed_one_left_is_gone_after_the_next(archive: Archive) -> None:
+    send(archive, [*ANSWER, DONE], ENDED)
+    folder = archive.path.with_name("chatgpt.db-reparse")
+    (folder / "inner").mkdir(0o700, parents=True)
+    (folder / "rebuilt.db").touch()
+    (folder / "link").symlink_to(archive.path.parent)
+    again(archive)
+    assert not folder.exists()
+    assert archive.path.exists()
 
 
 def test_a_reader_that_is_killed_leaves_the_archive_as_it_was(archive: Archive) -> None:

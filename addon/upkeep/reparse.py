@@ -62,6 +62,7 @@ def reparse(
     if not database.is_file():
         raise ArchiveError(f"{database}: there is no such file")
     try:
+        Store.open(database).close()  # nothing is put beside what is no archive
         with _scratch_folder(database) as folder:
             return _reparse(database, folder / "rebuilt.db", dry_run, progress)
     except StoreBusy as error:
@@ -71,7 +72,6 @@ def reparse(
 
 
 def _reparse(database: Path, rebuilt: Path, dry_run: bool, progress: Callable[[int, int], None]) -> ReparseReport:
-    Store.open(database).close()
     began = now()
     with contextlib.closing(connect(database, durable=False)) as db:
         db.execute(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
@@ -137,18 +137,35 @@ def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
 
 @contextlib.contextmanager
 def _scratch_folder(database: Path) -> Iterator[Path]:
-    """A private folder beside the archive, empty, of this process alone, gone when it is left."""
+    """A private folder beside the archive, empty, of this process alone, gone however it is left.
+
+    What a process left that was killed goes at the next run.
+    """
     folder = database.with_name(database.name + "-reparse")
-    archive.private_folder(folder)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = _locked(folder)
+    if descriptor is None:
+        raise ArchiveError(f"{database}: is being read again already")
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ArchiveError(f"{database}: is being read again already") from None
-        for left in folder.iterdir():  # by one that was killed
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for left in folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         yield folder
-        shutil.rmtree(folder)
     finally:
+        shutil.rmtree(folder)
         os.close(descriptor)
+
+
+def _locked(folder: Path) -> int | None:
+    """The folder, made where it is missing, with its lock; None when somebody else has that."""
+    while True:
+        archive.private_folder(folder)
+        with contextlib.ExitStack() as unless_locked, contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            unless_locked.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            # Else whoever had it has removed it meanwhile.
+            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                unless_locked.pop_all()
+                return descriptor

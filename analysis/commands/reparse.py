@@ -1,6 +1,10 @@
 """`chatgpt-capture reparse`: the tables made again from the raw bodies, with what this version understands."""
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -21,7 +25,7 @@ def command(dry_run: bool, database: Path) -> None:
     from analysis.progress import counting
 
     try:
-        with counting("reading again") as progress:
+        with _in_order(), counting("reading again") as progress:
             report = reparse(database.absolute(), dry_run=dry_run, progress=progress)
     except ArchiveError as error:
         raise click.ClickException(str(error)) from None
@@ -39,3 +43,22 @@ def command(dry_run: bool, database: Path) -> None:
             click.echo(f"  {table:20}  {counted}")
     if not report.changed:
         click.echo("Nothing differs." if dry_run else "Nothing differed.")
+
+
+@contextlib.contextmanager
+def _in_order() -> Iterator[None]:
+    """Whoever ends this, and however impatiently: what was rebuilt so far goes first."""
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in handled:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    before = [signal.signal(each, end) for each in handled]
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is end:  # else it is over, and nobody is to hurry it
+            for each, handler in zip(handled, before, strict=True):
+                signal.signal(each, handler)
