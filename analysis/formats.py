@@ -6,18 +6,15 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TextIO
 
-import click
+from analysis.options import flags
 
 type Form = Literal["json", "nl", "csv"]
 
 
 def form_options[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Lets a command print for programs; the function's parameter `form` is None where people read."""
-    for form, text in (("csv", "CSV."), ("nl", "one JSON object a line."), ("json", "a JSON array.")):
-        function = click.option(f"--{form}", "form", flag_value=form, default=None, help=f"For programs: {text}")(
-            function
-        )
-    return function
+    forms = {"json": "a JSON array.", "nl": "one JSON object a line.", "csv": "CSV."}
+    return flags("form", {name: f"For programs: {text}" for name, text in forms.items()})(function)
 
 
 def write_rows(form: Form, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -1,5 +1,6 @@
 """Options that several commands take, and the arguments they have in common."""
 
+import functools
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -54,6 +55,50 @@ def period_options[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Lets a command be asked about a time only; the parameters `since` and `until` are "" where nothing is said."""
     function = click.option("--until", type=Moment(last=True), default="", metavar="TIME", help="Until then.")(function)
     return click.option("--since", type=Moment(), default="", metavar="TIME", help=f"Since {_FORMS}.")(function)
+
+
+def filter_options[R](function: Callable[..., R]) -> Callable[..., R]:
+    """Lets a command be asked about some conversations only: the parameter `only` is a `ConversationFilter`."""
+
+    @functools.wraps(function)
+    def filtered(since: str, until: str, model: str, gizmo: str, *, with_images: bool, **others: Any) -> R:
+        from analysis.queries.conversations import ConversationFilter
+
+        return function(only=ConversationFilter(since, until, model, gizmo, with_images=with_images), **others)
+
+    of_kind = [
+        click.option("--model", default="", metavar="NAME", help="With an answer of a model whose name begins so."),
+        click.option("--gizmo", default="", metavar="ID", help="Of the GPT or project whose id begins so."),
+        click.option("--images", "with_images", is_flag=True, help="With generated images."),
+    ]
+    return period_options(functools.reduce(lambda done, option: option(done), reversed(of_kind), filtered))
+
+
+def flags[**P, R](parameter: str, known: dict[str, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Flags of which one may be given, with their help; `parameter` is the name of that one, or None."""
+
+    def choose(ctx: click.Context, flag: click.Parameter, given: bool) -> None:
+        before = ctx.params.setdefault(parameter, None)
+        if given and before is not None:
+            raise click.UsageError(f"--{before} and --{flag.name}: only one of them can be done at a time.", ctx)
+        if given:
+            ctx.params[parameter] = flag.name
+
+    def decorated(function: Callable[P, R]) -> Callable[P, R]:
+        for name, text in reversed(known.items()):
+            function = click.option(f"--{name}", name, is_flag=True, expose_value=False, callback=choose, help=text)(
+                function
+            )
+        return function
+
+    return decorated
+
+
+def only_one(**given: object) -> None:
+    """Refuse what cannot be done at the same time: options by their names, with what was said of each."""
+    said = [f"--{name}" for name, value in given.items() if value]
+    if len(said) > 1:
+        raise click.UsageError(f"{' and '.join(said)}: only one of them can be done at a time.")
 
 
 def limit_option(number: int, what: str) -> Callable[[Any], Any]:

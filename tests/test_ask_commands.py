@@ -382,6 +382,22 @@ def test_status_says_what_there_is_and_what_to_look_at(database: Path) -> None:
 # What is wrong
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("list --json --csv", "--json and --csv"),
+        ("show last --raw --nl", "--raw and --nl"),
+        ("images --open --json", "--open and --json"),
+        ("images --open --export somewhere", "--open and --export"),
+        ("frames last --json --flow", "--json and --flow"),
+    ],
+)
+def test_two_things_at_a_time_are_refused(database: Path, command: str, said: str) -> None:
+    done = ask(database, *command.split(), code=2)
+    assert done.stderr.splitlines()[-1] == f"Error: {said}: only one of them can be done at a time."
+    assert done.stdout == ""
+
+
 ASKING = ["list", "show", "search x", "images", "sources", "events", "status", "sql SELECT(1)", "lineage x"]
 
 

@@ -433,6 +433,42 @@ def test_an_id_of_nothing_is_one_line(made_up: Path, tmp_path: Path, asked: str,
     assert (done.returncode, done.stderr.startswith(f"Error: {answer}")) == (1, True)
 
 
+CONTRADICTIONS = {
+    "--json --markdown": "--json and --markdown: only one of them can be done at a time.",
+    "--markdown --single": "--single is for --html.",
+    "--json --tools": "--json always has all branches and tools: leave out --tools.",
+    "--parquet --branches": "--parquet always has all branches and tools: leave out --branches.",
+    "--parquet --since 2026": "--parquet writes whole tables: name no conversations.",
+    "--html --since 2026 0": "Name conversations, or say by options which: not both.",
+}
+
+
+@pytest.mark.parametrize("options", CONTRADICTIONS)
+def test_options_that_contradict_each_other_are_one_line(made_up: Path, tmp_path: Path, options: str) -> None:
+    done = run(made_up, "export", tmp_path / "out", *options.split())
+    assert (done.returncode, CONTRADICTIONS[options] in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [["--since", "2024"], ["--model", "gpt-5"], ["--images"], ["--until", "2023-06"]])
+def test_an_export_takes_the_conversations_that_list_shows(made_up: Path, tmp_path: Path, options: list[str]) -> None:
+    chosen = [row["id"] for row in json.loads(run(made_up, "list", *options, "--json", "-n", "0").stdout)]
+    all_of_them = [identity for (identity,) in rows(made_up, "SELECT id FROM conversations ORDER BY rowid")]
+    done = run(made_up, "export", "--jsonl", "-", *options)
+    exported = [json.loads(line)["id"] for line in done.stdout.splitlines()]
+    assert exported == [identity for identity in all_of_them if identity in chosen]
+    if not chosen:
+        assert (done.returncode, "no conversation is as you say" in done.stderr) == (1, True)
+
+
+def test_an_export_takes_the_conversations_in_which_words_are(tmp_path: Path) -> None:
+    with tides(tmp_path / "a.db") as archive:
+        archive.record(v1(shown(message("X", "Of ships.", status=FINISHED), 0, "ships")), stream_id="stream of ships")
+    for words, found in (("moon", ["talk"]), ("SHIPS", ["ships"])):
+        lines = export(tmp_path / "a.db", "--jsonl", "-", "--words", words).stdout.splitlines()
+        assert [json.loads(line)["id"] for line in lines] == found
+
+
 def test_an_id_that_several_begin_with_names_them(tmp_path: Path) -> None:
     with tides(tmp_path / "a.db", conversation_id="talk-1"), tides(tmp_path / "a.db", conversation_id="talk-2"):
         done = run(tmp_path / "a.db", "export", "--json", tmp_path / "out", "talk")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
-from analysis.options import reading
+from analysis.options import flags, reading
 
 if TYPE_CHECKING:
     from analysis.frames import Frame
@@ -20,8 +20,7 @@ _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u
 
 @click.command("frames", short_help="Show an exchange message by message, as JSON or as a flow.")
 @click.argument("stream", metavar="STREAM|last", default="last")
-@click.option("--json", "form", flag_value="json", help="A JSON array of objects with one key each.")
-@click.option("--flow", "form", flag_value="flow", help="Who said what to whom, with times.")
+@flags("form", {"json": "A JSON array of objects with one key each.", "flow": "Who said what to whom, with times."})
 @database_option
 def command(stream: str, form: str | None, database: Path) -> None:
     """Show what ChatGPT sent in one exchange, from the raw body alone.

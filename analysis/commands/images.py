@@ -8,7 +8,7 @@ import click
 
 from analysis.cli import database_option
 from analysis.formats import Form, form_options, write_rows
-from analysis.options import limit_option, period_options, reading
+from analysis.options import limit_option, only_one, period_options, reading
 
 if TYPE_CHECKING:
     from analysis.queries.images import Image
@@ -48,6 +48,7 @@ def command(  # noqa: PLR0913 - each is an option
     from analysis.queries.archive import identify
     from analysis.queries.images import Image, ImageFilter, images
 
+    only_one(open=opened, export=folder, **{form or "json": form})
     with reading(database) as db:
         identity = identify(db, "conversations", conversation) if conversation else ""
         stored = opened or folder is not None

@@ -1,5 +1,6 @@
 """`chatgpt-capture list`: the conversations, the last active first."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,31 +8,20 @@ import click
 
 from analysis.cli import database_option
 from analysis.formats import Form, form_options, write_rows
-from analysis.options import limit_option, period_options, reading
+from analysis.options import filter_options, limit_option, reading
 
 if TYPE_CHECKING:
-    from analysis.queries.conversations import ConversationSummary
+    from analysis.queries.conversations import ConversationFilter, ConversationSummary
 
 
 @click.command("list", short_help="List conversations.")
 @click.argument("words", nargs=-1)
-@period_options
-@click.option("--model", default="", metavar="NAME", help="With an answer of a model whose name begins so.")
-@click.option("--gizmo", default="", metavar="ID", help="Of the GPT or project whose id begins so.")
-@click.option("--images", "with_images", is_flag=True, help="With generated images.")
+@filter_options
 @limit_option(20, "conversations")
 @form_options
 @database_option
-def command(  # noqa: PLR0913 - each is an option
-    words: tuple[str, ...],
-    since: str,
-    until: str,
-    model: str,
-    gizmo: str,
-    with_images: bool,
-    limit: int | None,
-    form: Form | None,
-    database: Path,
+def command(
+    words: tuple[str, ...], only: "ConversationFilter", limit: int | None, form: Form | None, database: Path
 ) -> None:
     """List conversations, the last active first; with WORDS those that have them in their title or in a message.
 
@@ -39,11 +29,10 @@ def command(  # noqa: PLR0913 - each is an option
     chatgpt-capture list --since 2026-11 --model gpt-5
     chatgpt-capture list lighthouse --images
     """  # noqa: D301 - click's mark for lines that stay as they are
-    from analysis.queries.conversations import ConversationFilter, ConversationSummary, conversations
+    from analysis.queries.conversations import ConversationSummary, conversations
 
-    only = ConversationFilter(since, until, model, gizmo, " ".join(words), with_images)
     with reading(database) as db:
-        rows = conversations(db, only, limit=limit)
+        rows = conversations(db, replace(only, words=" ".join(words)), limit=limit)
         if form is not None:
             write_rows(form, ConversationSummary._fields, rows)
             return

@@ -11,7 +11,7 @@ import click
 
 from analysis.cli import database_option
 from analysis.formats import Form, form_options, write_rows
-from analysis.options import ConversationId, reading
+from analysis.options import ConversationId, only_one, reading
 
 if TYPE_CHECKING:
     from analysis.queries.threads import ThreadMessage
@@ -41,6 +41,7 @@ def command(  # noqa: PLR0913 - each is an option
     from analysis.queries.threads import ThreadMessage, branch, messages
     from analysis.thread_terminal import is_shown
 
+    only_one(raw=raw, **{form or "json": form})
     with reading(database) as db:
         identity = _identify(db, conversation)
         if through is not None:

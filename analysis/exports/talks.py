@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from analysis.errors import Unanswerable
 from analysis.queries.archive import identify
+from analysis.queries.conversations import ConversationFilter, identities
 
 _FILES = """
     SELECT m.message_n, a.*, f.thumbnail_path
@@ -21,11 +23,20 @@ class Talk(NamedTuple):
     title: str | None
 
 
-def talks(db: sqlite3.Connection, beginnings: Sequence[str] = ()) -> list[Talk]:
-    """All conversations in the order first seen, or those whose ids begin so. Raises `Unanswerable`."""
-    if not beginnings:
-        return [Talk(*row) for row in db.execute("SELECT id, title FROM conversations ORDER BY rowid")]
-    return list(dict.fromkeys(_named(db, beginning) for beginning in beginnings))
+def talks(db: sqlite3.Connection, beginnings: Sequence[str] = (), only: ConversationFilter | None = None) -> list[Talk]:
+    """Those whose ids begin so; without any, all that `only` lets through, in the order first seen.
+
+    Raises `Unanswerable` where there is none.
+    """
+    if beginnings:
+        return list(dict.fromkeys(_named(db, beginning) for beginning in beginnings))
+    found = [Talk(*row) for row in db.execute("SELECT id, title FROM conversations ORDER BY rowid")]
+    if only is None or only == ConversationFilter():
+        return found
+    fitting = set(identities(db, only))
+    if not fitting:
+        raise Unanswerable("no conversation is as you say; `list` with the same options shows which are")
+    return [talk for talk in found if talk.id in fitting]
 
 
 def nameless(db: sqlite3.Connection) -> int:

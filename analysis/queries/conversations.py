@@ -89,21 +89,23 @@ def conversations(
     limit: int | None = None,
 ) -> Iterator[ConversationSummary]:
     """Conversations, the last active first; `before` is `active_at` and `id` of the last one of the page before."""
-    only = only or ConversationFilter()
-    conditions, values = only.conditions(db)
-    if before is not None:
-        conditions.append("(active_at, id) < (?, ?)")
-        values += before
-    ordered = db.execute(_ACTIVE.format(" AND ".join(conditions) or "1"), values).fetchall()
-    # What takes a look at many messages is done one by one, only as far as somebody asks.
-    fitting = (identity for (identity,) in ordered if not only.model or _spoke(db, identity, only.model))
-    for identity in islice(fitting, limit):
+    for identity in islice(identities(db, only or ConversationFilter(), before=before), limit):
         if (found := conversation(db, identity)) is not None:
             yield found
 
 
-def _spoke(db: sqlite3.Connection, identity: str, model: str) -> bool:
-    return db.execute(_SPOKE, [identity, *_between(model)]).fetchone() is not None
+def identities(
+    db: sqlite3.Connection, only: ConversationFilter, *, before: tuple[str, str] | None = None
+) -> Iterator[str]:
+    """The ids of conversations, the last active first."""
+    conditions, values = only.conditions(db)
+    if before is not None:
+        conditions.append("(active_at, id) < (?, ?)")
+        values += before
+    for (identity,) in db.execute(_ACTIVE.format(" AND ".join(conditions) or "1"), values).fetchall():
+        # What takes a look at many messages is done one by one, only as far as somebody asks.
+        if not only.model or db.execute(_SPOKE, [identity, *_between(only.model)]).fetchone() is not None:
+            yield identity
 
 
 def conversation(db: sqlite3.Connection, identity: str) -> ConversationSummary | None:
