@@ -22,7 +22,7 @@ from mitmproxy.log import ALERT, MitmFormatter
 from addon.archive import inflight_folder, prepare
 from addon.endpoints import INTERCEPTED, Endpoint, classify, whole
 from addon.errors import ArchiveError
-from addon.journal import Journal, Losses, now
+from addon.journal import FROM_FILE, Journal, Losses, now
 from addon.log_lines import counted, describe, open_addresses, printable, statistics
 from addon.recorder_process import RecorderProcess, missing_packages
 from addon.settings import SETTINGS
@@ -31,6 +31,9 @@ from addon.tap import Tap
 
 DRAIN_SECONDS = 30.0
 """How long the end of mitmdump waits for the recorder to store what it has."""
+
+FILE_DRAIN_SECONDS = 86400.0
+"""The same where saved flows are read: faster than they are stored, and nobody's traffic waits."""
 
 _RECORD_BYTES = 256 * 1024
 _LONGEST_LOCATION = 8192
@@ -51,6 +54,7 @@ class ChatGPTCapture:
         self._sockets: dict[str, SocketTap] = {}
         self._counters: dict[str, int] = {}
         self._intercept = ""
+        self._serving = True
         self._leaving = False
         self._exiting = False
         self._retry_due = False
@@ -87,7 +91,8 @@ class ChatGPTCapture:
         except ArchiveError as error:
             logger.error("ChatGPT Capture: %s", error)
             return
-        writer = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._serving = bool(ctx.options.server)
+        writer = f"{'' if self._serving else FROM_FILE}{os.getpid()}-{secrets.token_hex(4)}"
         self._journal = Journal(inflight_folder(self._database), writer)
         durable = ["sync"] if ctx.options.chatgpt_journal_sync == "yes" else []
         self._recorder = RecorderProcess([str(self._database), writer, *durable], self._report)
@@ -102,7 +107,9 @@ class ChatGPTCapture:
     def done(self) -> None:
         """At the end of mitmproxy: see that all is stored. When only the script goes, open streams finish first."""
         self._leaving = True
-        if not ctx.master.should_exit.is_set():
+        # An error at the start, as of a damaged file of flows, ends mitmproxy without `should_exit`; a script that goes
+        # is no addon of its any more.
+        if not (ctx.master.should_exit.is_set() or self in ctx.master.addons):
             for socket in self._sockets.values():
                 socket.pause()  # it goes on with whoever is loaded next
             self._leave_when_finished()
@@ -123,7 +130,7 @@ class ChatGPTCapture:
             self._close(flow_id, "shutdown")
         self._journal.end(now())
         with contextlib.suppress(KeyboardInterrupt):
-            if not self._recorder.stop(DRAIN_SECONDS):
+            if not self._recorder.stop(DRAIN_SECONDS if self._serving else FILE_DRAIN_SECONDS):
                 logger.warning("ChatGPT Capture: not everything is stored yet; the next start completes it.")
         logger.log(ALERT, "ChatGPT Capture: %s", self.stats())
 

@@ -30,6 +30,9 @@ BUDGET_BYTES = 64 * 1024 * 1024
 
 SUFFIX = ".journal"
 
+FROM_FILE = "file-"
+"""What the name of a writer begins with that only reads saved flows: it is no life of a proxy."""
+
 FIELDS = struct.Struct("<BIQI")
 HEADER = struct.Struct("<BIQII")
 _CHECK = struct.Struct("<I")

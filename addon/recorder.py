@@ -32,7 +32,7 @@ from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
 from addon.records import AbandonedTopics, AssetFile, Record, Run, Thumbnail
 from addon.reports import report, trace
-from addon.segments import LeftSegments, SegmentReader, run_of, segments
+from addon.segments import LeftSegments, SegmentReader, is_run, run_of, segments
 from addon.store.safekeeping import set_aside
 from addon.store.store import Store, StoreBusy
 from addon.wire.budget import weight
@@ -104,10 +104,9 @@ class Recorder:
         """Until the proxy is gone and everything is stored."""
         self._media.sweep()
         self._adopt()
-        self._batch += [
-            Run(self._writer, now()),
-            AbandonedTopics(now() - QUIET_MICROSECONDS, broken_off(Closing("lost"))),
-        ]
+        self._batch.append(AbandonedTopics(now() - QUIET_MICROSECONDS, broken_off(Closing("lost"))))
+        if is_run(self._writer):
+            self._batch.append(Run(self._writer, now()))
         alive = True
         while alive:
             alive = _wait(self._pause())
@@ -205,7 +204,9 @@ class Recorder:
     def _read(self, source: _Source, record: JournalRecord) -> None:
         source.at = record.at
         if record.kind == Kind.RUN:
-            self._batch.append(run_of(source.reader.path, record))
+            run = run_of(source.reader.path, record)
+            if is_run(run.id) or run.lost_chunks or run.uncaptured:
+                self._batch.append(run)
         elif record.kind == Kind.OPEN:
             opening, _, request = record.payload.partition(b"\n")
             capture = capture_of(Opening.from_bytes(opening), request, self._around)

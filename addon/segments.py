@@ -15,7 +15,7 @@ from zlib import crc32
 
 import orjson
 
-from addon.journal import FIELDS, HEADER, KINDS, SUFFIX, JournalRecord, Kind, Losses
+from addon.journal import FIELDS, FROM_FILE, HEADER, KINDS, SUFFIX, JournalRecord, Kind, Losses
 from addon.records import Run
 
 _READ_BYTES = 1024 * 1024
@@ -138,6 +138,11 @@ def segments(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def is_run(writer: str) -> bool:
+    """Whether a writer is a life of the proxy. One that only reads a file is none: reading it again adds nothing."""
+    return not writer.startswith(FROM_FILE)
 
 
 def run_of(segment: Path, record: JournalRecord) -> Run:

@@ -115,6 +115,13 @@ class Fidelity:
                 self.conversation(document)
         self._settle()
 
+    @property
+    def holds_something(self) -> bool:
+        """Whether the files hold anything that could be stored."""
+        self._settle(everything=True)
+        tables = ("conversations", "messages", "files", "media")
+        return any(self._notes.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0] for table in tables)
+
     def compare(self, archive: Path) -> list[Count]:
         """What is held and what is stored: conversations, messages by content type, images, attachments; once."""
         self._settle(everything=True)

@@ -314,6 +314,21 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     assert "standard input  export  5 conversations, 116 messages" in done.stdout
 
 
+def test_sqlites_log_goes_with_the_import(tmp_path: Path) -> None:
+    write(tmp_path / "c.json", SMALL)
+    for _ in range(2):
+        assert run(tmp_path / "a.db", tmp_path / "c.json").returncode == 0
+        assert {path.name for path in tmp_path.glob("a.db*")} == {"a.db", "a.db-inflight", "a.db-media"}
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in(tmp_path: Path) -> None:
+    write(tmp_path / "c.json", SMALL)
+    done = run(tmp_path / "a.db", tmp_path / "c.json", "", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == 'Error: "" names no file and no folder\n'
+    assert not (tmp_path / "a.db").exists()
+
+
 @needs_captures
 @pytest.mark.parametrize("path", sorted(CAPTURES.glob("[!R]*")), ids=lambda path: path.name)
 def test_every_real_capture_is_stored_whole(path: Path, tmp_path: Path) -> None:
@@ -602,6 +617,10 @@ def test_saved_flows_are_stored_whole_and_checked_without_mitmproxy(tmp_path: Pa
     assert (found["exit"], file["kind"], file["exchanges"]) == (0, "flows", 5)
     assert [(count["kind"], count["held"], count["stored"]) for count in found["fidelity"]] == [("text", 20, 20)]
     assert rows(tmp_path / "a.db", "SELECT DISTINCT source FROM streams") == [("flow-file",)]
+    before = dump(tmp_path / "a.db")
+    assert report(tmp_path / "a.db", saved)["exit"] == 0
+    assert dump(tmp_path / "a.db") == before
+    assert rows(tmp_path / "a.db", "SELECT * FROM runs") == []
 
     from_har = report(tmp_path / "har.db", har_file)
     assert (from_har["exit"], from_har["fidelity"]) == (0, found["fidelity"])
@@ -610,7 +629,7 @@ def test_saved_flows_are_stored_whole_and_checked_without_mitmproxy(tmp_path: Pa
 
     (tmp_path / "cut").write_bytes(saved.read_bytes()[:-500])
     found = report(tmp_path / "b.db", tmp_path / "cut")
-    assert (found["exit"], found["files"][0]["exchanges"]) == (1, 4)
+    assert (found["exit"], found["files"][0]["exchanges"], found["files"][0]["messages"]) == (1, 4, 12)
     assert found["files"][0]["failures"] == [
         "mitmdump could not read all of it: it is damaged, or of a newer mitmproxy"
     ]

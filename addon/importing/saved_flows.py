@@ -16,6 +16,7 @@ from addon.importing.importers import Imported
 _ENTRY = Path(__file__).resolve().parent.parent / "chatgpt_capture.py"
 _QUIET = ("--set", "termlog_verbosity=alert", "--set", "flow_detail=0")
 _STATS = re.compile(rb"(\d+) exchanges? and (\d+) messages? captured into")
+_LOSSES = (b" NOT CAPTURED", b" LOST (", b"not everything is stored")
 _BLOCK_BYTES = 256 * 1024
 
 
@@ -31,6 +32,8 @@ def read_flows(file: ImportFile, database: Path, done: Imported) -> None:
         done.exchanges, done.messages = int(found[1]), int(found[2])
     if status or found is None or b"Flow file corrupted" in said:
         done.failures.append("mitmdump could not read all of it: it is damaged, or of a newer mitmproxy")
+    if any(loss in said for loss in _LOSSES):
+        done.failures.append("not all of it could be stored: is the disk full?")
 
 
 def _run(command: list[str], file: ImportFile, output: BinaryIO) -> int:

@@ -20,10 +20,10 @@ _THUMBNAIL_SECONDS = 600.0
 
 
 @click.command("import", short_help="Import HAR files, official exports, event streams, saved flows.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE|FOLDER...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="FILE|FOLDER...")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @database_option
-def command(paths: tuple[Path, ...], as_json: bool, database: Path) -> None:
+def command(paths: tuple[str, ...], as_json: bool, database: Path) -> None:
     """Import what you have already. What a file is, is told by its content:
 
     \b
@@ -36,9 +36,11 @@ def command(paths: tuple[Path, ...], as_json: bool, database: Path) -> None:
     - is standard input. Importing again changes nothing. The report at the end counts what the files hold and what of
     it is stored; the exit code is 1 when anything is missing or could not be read.
     """  # noqa: D301 - click's mark for lines that stay as they are
+    if not all(paths):
+        raise click.ClickException('"" names no file and no folder')
     report = ImportReport(as_json)
     try:
-        _import(paths, database.absolute(), report)
+        _import(tuple(map(Path, paths)), database.absolute(), report)
     finally:
         report.print()
     if report.failed:
@@ -55,24 +57,32 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
     def wait(reason: str) -> None:
         click.echo(f"{database}: {reason}; waiting for the other program", err=True)
 
+    def compare() -> None:
+        writer.flush()
+        if fidelity.holds_something and database.exists():
+            # A reader that is the last to close the file leaves SQLite's log behind: the writer is to be the last.
+            writer.open()
+            report.counts = fidelity.compare(database)
+
     fidelity = Fidelity()
     try:
         with contextlib.closing(ArchiveWriter(database, wait)) as writer:
             importer = Importer(writer, fidelity)
-            for file in _files(paths):
-                with report.file(file.name, named=isinstance(file, Unreadable) or file.named) as done:
-                    if isinstance(file, Unreadable):
-                        done.failures.append(file.reason)
-                    else:
-                        _read(file, importer, fidelity, database, done)
-            if report.has_media:
-                writer.thumbnails(_THUMBNAIL_SECONDS)
+            try:
+                for file in _files(paths):
+                    with report.file(file.name, named=isinstance(file, Unreadable) or file.named) as done:
+                        if isinstance(file, Unreadable):
+                            done.failures.append(file.reason)
+                        else:
+                            _read(file, importer, fidelity, database, done)
+                if report.has_media:
+                    writer.thumbnails(_THUMBNAIL_SECONDS)
+            except KeyboardInterrupt:
+                compare()
+                raise
+            compare()
     except ArchiveError as error:
         raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        report.counts = fidelity.compare(database)
-        raise
-    report.counts = fidelity.compare(database)
 
 
 def _read(file: "ImportFile", importer: "Importer", fidelity: "Fidelity", database: Path, done: "Imported") -> None:
