@@ -1,7 +1,9 @@
 """One exchange from bytes to rows: how it ends, what is kept of it, and that no end of it is unforeseen."""
 
+import contextlib
 import gzip
 import json
+import sqlite3
 import zlib
 from typing import Any
 
@@ -9,6 +11,7 @@ import brotli
 import pytest
 
 from addon.answers import capture
+from addon.upkeep.reparse import reparse
 from addon.wire.evidence import compress, decompress
 from scripts import scenes
 from tests.recording import (
@@ -59,7 +62,11 @@ HTML: dict[str, Any] = {"streamed": False, "content_type": "text/html; charset=U
         (b'{"detail": "no"}', JSON | {"status_code": 403}, "end", "error", "HTTP 403 application/json"),
         (b"<html>Just a moment...</html>", HTML, "end", "error", "HTTP 403 text/html; charset=UTF-8"),
         (b"", {"status_code": 500, "content_type": None}, "end", "error", "HTTP 500"),
-        (b"{}", JSON, "end", "error", "answered by application/json instead of an event stream"),
+        (b"{}", JSON, "end", "complete", None),
+        (b"[]", JSON, "end", "error", "answered by application/json instead of an event stream"),
+        (b'{"detail": "no"}', JSON, "end", "error", "answered by application/json instead of an event stream"),
+        (b'{"status": "ok"', JSON, "cut", "error", "answered by application/json instead of an event stream"),
+        (b'{"status": "ok"}', JSON | {"status_code": 429}, "end", "error", "HTTP 429 application/json"),
         (b"", JSON | {"content_type": None}, "end", "error", "answered by nothing instead of an event stream"),
         (b"x", {"content_encoding": "br, snake"}, "end", "error", "unknown content coding 'snake'"),
         (v0({"message": None, "error": "x", "error_code": "rate"}), {}, "end", "error", "the service reported an error (rate)"),
@@ -74,7 +81,9 @@ def test_the_state_says_how_it_ended(
     recorded = archive.record(body, closing=capture.Closing(reason), **known)
     row = archive.stream()
     assert (row["state"], row["error"]) == (state, error)
-    assert (recorded.summary().state, recorded.summary().error) == (state, error)
+    told = recorded.summary()
+    assert (told is None) == (row["kind"] == "document")
+    assert told is None or (told.state, told.error) == (state, error)
     assert row["ended_at"] is not None
 
 
@@ -109,6 +118,58 @@ def test_a_hand_off_of_2024_names_the_conversation_and_keeps_no_token(archive: A
     assert archive.message("U")["conversation_id"] == "talk"
     assert archive.row("SELECT type, recognised FROM events") == {"type": "websocket_handoff", "recognised": 1}
     assert b"s3cret" not in archive.path.read_bytes()
+
+
+STEP = b'{"status": "ok", "conduit_token": "eyJhbGciOiJIUzI1NiJ9.eyJjYW5hcnkiOiJjYW5hcnkifQ.c2VjcmV0LWNhbmFyeQ"}'
+PREPARES = json.dumps(
+    {"action": "next", "conversation_id": "talk", "model": "gpt-5-5", "partial_query": "Why"}
+).encode()
+
+
+def test_a_post_that_only_helps_its_turn_along_is_no_error_and_no_turn(archive: Archive) -> None:
+    """Before the answer and after it, at its address, answered in JSON (protocol 1a); what was said is kept."""
+    archive.record(STEP, PREPARES, stream_id="before", **JSON)
+    archive.record(v1(*ANSWER, FINISH), request("U", conversation_id="talk"), started_at=STARTED + 1)
+    archive.record(b"{}", PREPARES, stream_id="after", started_at=STARTED + 2, **JSON)
+    steps = archive.rows("SELECT * FROM streams WHERE id <> 'stream' ORDER BY id DESC")
+    assert [(row["kind"], row["name"], row["state"], row["error"]) for row in steps] == [
+        ("document", "step", "complete", None)
+    ] * 2
+    assert [(row["conversation_id"], row["unrecognised_count"]) for row in steps] == [("talk", 0)] * 2
+    assert archive.rows("SELECT * FROM events") == []
+    assert archive.rows("SELECT name FROM capture_health WHERE attention") == []
+    assert archive.row("SELECT stream_id, state FROM turns") == {"stream_id": "stream", "state": "complete"}
+    bodies = {row["stream_id"]: decompress(row["body"]) for row in archive.rows("SELECT * FROM stream_bodies")}
+    assert (bodies["before"], bodies["after"]) == (b'{"status": "ok", "conduit_token": "redacted"}', b"{}")
+    sent = archive.row("SELECT body FROM request_bodies WHERE stream_id = 'before'")["body"]
+    assert json.loads(decompress(sent)) == json.loads(PREPARES)
+    before = archive.dump()
+    assert not reparse(archive.path).changed
+    assert archive.dump() == before
+
+
+def test_a_send_that_was_taken_without_an_answer_is_awaited_elsewhere(archive: Archive) -> None:
+    archive.record(b'{"status": "ok", "conversation_id": "talk"}', request("U"), **JSON)
+    stream = archive.stream()
+    assert (stream["kind"], stream["state"], stream["error"]) == ("turn", "handed_off", None)
+    assert archive.row("SELECT type, recognised FROM events") == {"type": "answer_without_events", "recognised": 1}
+    completeness = "SELECT completeness FROM turn_completeness"
+    assert archive.row(completeness) == {"completeness": "handed_off_and_not_found"}
+    answer = v1(*ANSWER, FINISH)
+    archive.record(answer, request("U", conversation_id="talk"), stream_id="tried again", started_at=STARTED + 1)
+    assert archive.row(completeness) == {"completeness": "handed_off_and_found"}
+
+
+def test_what_was_an_error_to_an_earlier_version_is_a_step_after_reading_again(archive: Archive) -> None:
+    archive.record(STEP, PREPARES, **JSON)
+    before = archive.dump()
+    with contextlib.closing(sqlite3.connect(archive.path)) as db, db:
+        db.execute(
+            "UPDATE streams SET kind = 'turn', name = NULL, state = 'error', error = 'x', unrecognised_count = 1"
+        )
+        db.execute("INSERT INTO events (stream_id, position, type, recognised) VALUES ('stream', 0, 'x', 0)")
+    assert reparse(archive.path).changed
+    assert archive.dump() == before
 
 
 # Content codings
@@ -222,6 +283,7 @@ def test_the_summary_is_what_a_person_wants_to_know(archive: Archive) -> None:
     scene = scenes.plain_answer("Why?", "Because \U0001f30a.", title="Tides", model="gpt-5-5")
     recorded = archive.record(scene.body + event({"type": "brand_new"}), request(scene.user_message_id))
     summary = recorded.summary()
+    assert summary is not None
     assert (summary.kind, summary.state, summary.title, summary.model) == ("turn", "complete", "Tides", "gpt-5-5")
     assert (summary.characters, summary.unrecognised, summary.error) == (10, 1, None)
     assert summary.seconds == pytest.approx((len(scene.body) + len(event({"type": "brand_new"}))) / 1000)

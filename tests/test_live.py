@@ -57,6 +57,31 @@ def test_bytes_are_identical_and_rows_are_right(capturing: Capturing, coding: st
     assert_rows_equal_reference(capturing, scene.body, scene.conversation_id)
 
 
+def test_posts_that_only_help_the_turn_along_are_no_answers(tmp_path: Path) -> None:
+    """Before and after the answer, at its address, as the page sends them (protocol 1a)."""
+    scene = scenes.plain_answer("Why?", "So.", user_message_id="U")
+    step = loopback.Answer(200, [("content-type", "application/json")], [b'{"status":"ok","conduit_token":"t0ken"}'])
+
+    def respond(request: loopback.Request) -> loopback.Answer:
+        return loopback.answer(scene.events) if b'"messages"' in request.body else step
+
+    headers, sent = loopback.turn_request("Why?", conversation_id=scene.conversation_id, action="continue")
+    with capture(tmp_path, respond=respond) as running:
+        for _ in range(2):
+            answer = loopback.fetch(running.proxy.port, running.proxy.ca_path, loopback.TURN_URL, method="POST", headers=headers, body=sent)  # fmt: skip
+            assert answer.body == b"".join(step.chunks)
+            running.ask("Why?", message_id="U")
+        running.wait("SELECT 1 FROM streams WHERE state <> 'streaming' GROUP BY 1 HAVING count(*) = 4")
+        assert running.rows("SELECT kind, state, name, count(*) AS n FROM streams GROUP BY 1, 2, 3") == [
+            {"kind": "document", "state": "complete", "name": "step", "n": 2},
+            {"kind": "turn", "state": "complete", "name": None, "n": 2},
+        ]
+        assert running.rows("SELECT 1 FROM events WHERE recognised = 0") == []
+        assert running.rows("SELECT name FROM capture_health WHERE attention") == []
+        assert running.rows("SELECT prompt, answer FROM turns") == [{"prompt": "Why?", "answer": "So."}]
+        assert "error" not in running.log.lower()
+
+
 @HTTP
 @pytest.mark.parametrize("encoding", ["v1", "v0"])
 @pytest.mark.parametrize("name", scenes.SCENES)

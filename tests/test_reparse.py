@@ -398,9 +398,10 @@ def test_who_ends_it_leaves_no_scratch_files(archive: Archive, number: signal.Si
             process.send_signal(number)
             process.send_signal(number)
             holder.execute("ROLLBACK")
-            assert process.wait(30) == code
-            assert process.stderr is not None
-            assert "Traceback" not in process.stderr.read()
+            _, said = process.communicate(timeout=30)
+            # Interrupted while it makes a class, CPython itself ends by the signal.
+            assert process.returncode in (code, -number), said
+            assert "Traceback" not in said
     assert not folder.exists()
     assert archive.dump() == before
 

@@ -100,6 +100,18 @@ def test_a_resume_goes_on_where_the_page_had_read_to_whatever_the_proxy_saw(
     ]
 
 
+def test_a_post_without_events_between_an_answer_and_its_resume_is_no_turn_of_its_own(archive: Archive) -> None:
+    """Neither a step of the turn nor a send that was taken; also while it is still open."""
+    send(archive, ANSWER[:4])
+    json_answer: Row = {"streamed": False, "content_type": "application/json", "started_at": STARTED + 1000}
+    archive.record(b"{}", asked(0), stream_id="step", **json_answer)
+    archive.record(b"{}", request("U", conversation_id="talk"), stream_id="taken", **json_answer)
+    still_open = Capture(opening(stream_id="open", **json_answer), asked(0))
+    assert still_open.leg() is None
+    resume(archive, [*ANSWER[4:], DONE], 4)
+    assert (archive.message("A")["text"], archive.stream("leg 1")["state"]) == ("So it goes on", "complete")
+
+
 def test_the_times_of_what_an_earlier_leg_brought_stay(archive: Archive) -> None:
     send(archive, ANSWER[:4])
     before = archive.message("A")

@@ -313,6 +313,7 @@ def test_an_answer_is_reported_once_when_it_ends(line: Line) -> None:
     page.hears(*ITEMS, *ITEMS)
     (capture,) = line.sockets.take_finished()
     summary = capture.summary()
+    assert summary is not None
     assert (summary.state, summary.characters) == ("complete", len(SCENE.text))
     page.end()
     assert line.sockets.take_finished() == []

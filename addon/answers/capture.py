@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from addon.answers.continuation import Continuation
 from addon.answers.conversation import ConversationDecoder
 from addon.answers.ending import ending
+from addon.answers.json_answers import STEP, accepts, as_step, is_step
 from addon.answers.legs import FindLegs, Leg, no_legs
 from addon.answers.message_states import Exchange
 from addon.answers.send_request import SendRequest
@@ -181,8 +182,10 @@ class Capture:
             records.append(StreamBody(self.opening.stream_id, body, arrivals))
         return records
 
-    def summary(self) -> Summary:
-        """What the closed exchange came to."""
+    def summary(self) -> Summary | None:
+        """What the closed exchange came to; None of one that only helped its turn along."""
+        if self.opening.name == STEP:
+            return None
         state, error, at = self._closed_as or ("streaming", None, self.opening.started_at)
         answer = self._decoder.messages.answer
         return Summary(
@@ -198,8 +201,8 @@ class Capture:
         )
 
     def leg(self) -> Leg | None:
-        """This exchange as far as it has come; None when it is to leave no trace."""
-        if self.skipped:
+        """This exchange as far as it has come; None when it is to leave no trace, or brings no events to go on from."""
+        if self.skipped or not (self.opening.streamed or self._closed_as):
             return None
         stream, (body, arrivals) = self._stream(), self._evidence.so_far()
         return Leg(
@@ -249,16 +252,21 @@ class Capture:
         records += self._event(replace(event, data=redact(event.data, tokens=True)), at)
 
     def _whole_document(self, at: int, records: list[Record]) -> None:
-        """A send that was answered by no event stream: an error, a challenge, or a hand-off to a WebSocket (2024)."""
+        """A send that was answered by no event stream: an error, a challenge, a step of the turn, or a hand-off."""
         body = redact(b"".join(self._document), tokens=True)
+        accepted = False
         try:
             answer = loads(body)
+            accepted = accepts(self.opening, answer)
             self._decoder.encoding = "json"
             self._evidence.received(body)
             self._evidence.arrived(at - self.opening.started_at)
         except ValueError:
             answer = {"content_type": self.opening.content_type, "body_bytes": self._body_bytes}
-        records += self._with_prompts(self._decoder.apply_document(answer, at))
+        if accepted and is_step(self.opening, self._request, answer):
+            self.opening = as_step(self.opening)
+            return
+        records += self._with_prompts(self._decoder.apply_document(answer, at, accepted=accepted))
 
     @property
     def _decoder(self) -> ConversationDecoder:

@@ -100,15 +100,16 @@ class ConversationDecoder:
         self.messages.resume()
         self.turn.resume()
 
-    def apply_document(self, answer: Any, at: int) -> list[Record]:
-        """Read the JSON that came instead of events: an error, or a hand-off to a WebSocket (2024)."""
+    def apply_document(self, answer: Any, at: int, *, accepted: bool) -> list[Record]:
+        """Read the JSON that came instead of events: an error or, when `accepted`, that the answer comes elsewhere."""
         self._at = max(self._at + 1, at)
         fields = mapping(answer)
         self._conversation_is(fields.get("conversation_id"))
-        known = self.turn.handed_off = isinstance(fields.get("wss_url"), str)
-        if known:
+        self.turn.handed_off = accepted
+        if accepted:
             self.turn.exchange_id = string(fields.get("response_id"))
-        self._typed("websocket_handoff" if known else "answer_without_events", answer, 0, recognised=known)
+        socket = isinstance(fields.get("wss_url"), str)
+        self._typed("websocket_handoff" if socket else "answer_without_events", answer, 0, recognised=accepted)
         return self._taken()
 
     def _payload(self, event: Event, position: int) -> None:

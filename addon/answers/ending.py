@@ -1,6 +1,7 @@
 """How a captured exchange ended: its state, and one line for a person where it did not go well."""
 
 from addon.answers.continuation import Continuation
+from addon.answers.json_answers import STEP
 from addon.exchange import Closing, Opening
 from addon.records import Stream
 
@@ -27,6 +28,8 @@ def ending(opening: Opening, closing: Closing, way: Continuation, failure: str |
         return "error", "the earlier part of this answer is not stored"
     if turn.handed_off and not answered:
         return "handed_off", None
+    if opening.name == STEP:
+        return "complete", None
     if not opening.streamed:
         return "error", f"answered by {opening.content_type or 'nothing'} instead of an event stream"
     if decoder.done or turn.complete or answered:

@@ -69,7 +69,9 @@ def earlier(legs: Sequence[Leg], key: LegKey, opening: Opening) -> list[Leg]:
     known.pop(opening.stream_id, None)
     ordered = sorted(known.values(), key=lambda leg: (leg.started_at, leg.stream_id))[-MOST_LEGS:]
     if key == "conversation_id":
-        sends = [place for place, leg in enumerate(ordered) if leg.kind == "turn"]
+        # What was answered without events has nothing that a later leg could go on with.
+        without_events = [leg.state == "handed_off" and not leg.event_count for leg in ordered]
+        sends = [place for place, leg in enumerate(ordered) if leg.kind == "turn" and not without_events[place]]
         return ordered[sends[-1] :] if sends else ordered
     return ordered
 

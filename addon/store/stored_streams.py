@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from addon.answers.ending import closing_of
+from addon.answers.json_answers import as_sent
 from addon.answers.legs import Leg
 from addon.errors import StreamError
 from addon.exchange import Closing, Opening
@@ -87,7 +88,10 @@ class StoredStreams:
 
 def _opening(row: sqlite3.Row) -> Opening:
     """What the proxy knew; what was decoded is not decoded again, what was left out is not here."""
-    kind, parameters = row["kind"], mapping(loads((row["parameters"] or "{}").encode()))
+    (kind, name), parameters = (
+        as_sent(row["kind"], row["name"] or ""),
+        mapping(loads((row["parameters"] or "{}").encode())),
+    )
     media_type = (row["content_type"] or "").partition(";")[0].strip().lower()
     return Opening(
         stream_id=row["id"],
@@ -98,7 +102,7 @@ def _opening(row: sqlite3.Row) -> Opening:
         path=row["path"] or "",
         method=row["method"] or "",
         started_at=microseconds(row["started_at"]),
-        name=row["name"] or "",
+        name=name,
         parameters={key: value for key, value in parameters.items() if isinstance(value, str)},
         http_version=row["http_version"],
         status_code=row["status_code"],

@@ -26,8 +26,8 @@ class Changes:
 
 
 _STREAM_FACTS = (
-    "conversation_id", "request_message_id", "turn_exchange_id", "requested_model", "action", "encoding",
-    "resume_offset", "first_event_at", "first_token_at", "event_count", "unrecognised_count",
+    "kind", "name", "conversation_id", "request_message_id", "turn_exchange_id", "requested_model", "action",
+    "encoding", "resume_offset", "first_event_at", "first_token_at", "event_count", "unrecognised_count",
 )  # fmt: skip
 
 # Of the archive only what has no NULL for a name can be looked up, so a conversation without one is ''.
