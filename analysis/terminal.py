@@ -37,6 +37,32 @@ def readable_width(out: Console) -> int:
     return max(20, min(out.width, _READABLE))
 
 
+def print_running(out: Console, text: Text, indent: int = 0) -> None:
+    """Running text, broken between words where somebody watches; lines after the first begin `indent` columns in."""
+    if not is_watched():
+        out.print(text)
+        return
+    lines = text.wrap(out, readable_width(out) - indent)
+    for place, line in enumerate(lines):
+        line.rstrip()
+        out.print(Text.assemble(" " * indent if place else "", line))
+
+
+def print_place(out: Console, text: Text, place: str, style: str, indent: int) -> None:
+    """Running text, then a path or an address: never broken, so that terminals know it whole."""
+    if is_watched() and text.cell_len + 2 + cell_len(place) > readable_width(out):
+        print_running(out, text, indent)
+        out.print(Text(" " * indent + place, style))
+    else:
+        out.print(Text.assemble(text, "  ", (place, style)))
+
+
+def print_facts(out: Console, facts: Sequence[tuple[str, str | Text]], width: int) -> None:
+    """Facts under one another, each behind its name of `width` columns; a long one goes on under itself."""
+    for name, fact in facts:
+        print_running(out, Text.assemble((f"{name:<{width}} ", "bold"), fact), width + 1)
+
+
 def clean(text: str) -> str:
     """`text` with its lines and tabs, without controls, escapes and marks that turn its direction."""
     return _STEERING.sub("\ufffd", text.replace("\r\n", "\n"))

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from analysis.queries.conversations import ConversationSummary
 from analysis.queries.threads import Mention, Source, ThreadMessage
+from analysis.shown_files import shown_files
 from analysis.terminal import (
     byte_count,
     clean,
@@ -17,8 +18,9 @@ from analysis.terminal import (
     is_watched,
     local_time,
     one_line,
+    print_place,
+    print_running,
     readable_width,
-    shortened,
 )
 from analysis.tree import Step
 
@@ -49,20 +51,24 @@ def print_heading(out: Console, talk: ConversationSummary) -> None:
         "live": talk.live,
     }
     facts += [name for name, is_set in flags.items() if is_set]
-    out.print(Text(one_line(talk.title) or "Untitled", "bold"))
-    out.print(Text(" · ".join(filter(None, [*facts, talk.id])), "dim"))
+    print_running(out, Text(one_line(talk.title) or "Untitled", "bold"))
+    print_running(out, Text(" · ".join(filter(None, [*facts, talk.id])), "dim"))
 
 
 def print_message(out: Console, row: ThreadMessage, step: Step, files: list[Mention], sources: list[Source]) -> None:
-    """One message with what belongs to it."""
+    """One message with what belongs to it; the paths of `files` are those under which a person finds them.
+
+    Prints nothing of one that says nothing.
+    """
+    if row.visible and not (row.text or files or sources or row.live or step.gap or len(step.siblings) > 1):
+        return  # the page shows nothing of it either
     out.print()
     if step.gap:
         out.print(Text("… what came before this was not captured …\n", "dim"))
-    out.print(_speaker(row, step))
+    print_running(out, _speaker(row, step), indent=2)
     _print_text(out, row, sources)
-    # Of an image the service names other encodings too, whose bytes it never sends.
-    for file in [file for file in files if file.path or file.prompt] or files:
-        out.print(_file(out, file))
+    for file in _shown(row, files):
+        _print_file(out, file)
     if sources:
         _print_sources(out, sources)
 
@@ -109,7 +115,7 @@ def _print_text(out: Console, row: ThreadMessage, sources: list[Source]) -> None
     if not text:
         return
     if row.role != "assistant" or row.content_type != "text" or not is_watched() or len(text) > _LONGEST:
-        out.print(Text(text), soft_wrap=not is_watched(), width=readable_width(out) if is_watched() else None)
+        print_running(out, Text(text))
         return
     from analysis.markdown_terminal import print_markdown
 
@@ -141,21 +147,29 @@ def _metadata(row: ThreadMessage) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _file(out: Console, file: Mention) -> Text:
+def _shown(row: ThreadMessage, files: list[Mention]) -> list[Mention]:
+    shown = shown_files(row.content, row.metadata, [file.asset_id for file in files]) if files else ()
+    return [file for file in files if file.asset_id in shown]
+
+
+def _print_file(out: Console, file: Mention) -> None:
     size = f"{file.width}\u00d7{file.height}" if file.width and file.height else ""
-    facts = [size, byte_count(file.size_bytes) if file.size_bytes else "", file.path or "its bytes were not captured"]
-    line = Text.assemble((f"▣ {one_line(file.kind) or 'file'}", "yellow"), "  ")
-    line.append(one_line(file.name) or file.asset_id)
-    line.append("  " + " · ".join(map(one_line, filter(None, facts))), "dim")
+    facts = [
+        size,
+        byte_count(file.size_bytes) if file.size_bytes else "",
+        "" if file.path else "its bytes were not captured",
+    ]
+    line = Text.assemble((f"▣ {one_line(file.kind) or 'file'}", "yellow"), "  ", one_line(file.name) or file.asset_id)
+    line.append("  " + " · ".join(filter(None, facts)), "dim")
+    if file.path:
+        print_place(out, line, one_line(file.path), "dim", indent=2)
+    else:
+        print_running(out, line, indent=2)
     if file.prompt:
-        prompt = one_line(file.prompt)
-        room = readable_width(out) - 2
-        line.append("\n  " + (shortened(prompt, room) if is_watched() else prompt), "italic")
-    return line
+        print_running(out, Text(f"  {one_line(file.prompt)}", "italic"), indent=2)
 
 
 def _print_sources(out: Console, sources: list[Source]) -> None:
     for place, source in enumerate(sources, 1):
-        line = Text.assemble((f"[{place}] ", "dim"), one_line(source.title or source.attribution) or "source", "  ")
-        line.append(one_line(source.url), "blue")
-        out.print(line)
+        line = Text.assemble((f"[{place}] ", "dim"), one_line(source.title or source.attribution) or "source")
+        print_place(out, line, one_line(source.url), "blue", indent=4)

@@ -198,6 +198,33 @@ def test_an_image_without_bytes_is_said(tmp_path: Path) -> None:
         assert "*(Image, 4 × 3, not captured)*" in markdown(tmp_path / "a.db", tmp_path / "out")
 
 
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    """An archive with an image that had two previews, of which no byte was captured."""
+
+    def state(pointer: str, status: str) -> dict[str, Any]:
+        part = {"content_type": "image_asset_pointer", "asset_pointer": f"sediment://{pointer}", "width": 4}
+        content = {"content_type": "multimodal_text", "parts": [part]}
+        tool = {"role": "tool", "name": "t2uay3k.sj1i4kz"}
+        return message("I", author=tool, content=content, status=status, metadata={"parent_id": "U"})
+
+    states = [state("file_1", "in_progress"), state("file_2", "in_progress"), state("file_3", FINISHED)]
+    asked = message("U", "Draw a lighthouse", status=FINISHED, author={"role": "user"})
+    with archive_at(tmp_path / "drawn.db") as archive:
+        archive.record(v1(shown(asked, 0), *(shown(each, 1) for each in states)))
+    return tmp_path / "drawn.db"
+
+
+def test_an_image_stands_for_the_previews_that_it_replaced(drawn: Path, tmp_path: Path) -> None:
+    assert rows(drawn, "SELECT asset_id FROM message_assets ORDER BY 1") == [("file_1",), ("file_2",), ("file_3",)]
+    assert markdown(drawn, tmp_path / "md").count("not captured") == 1
+    export(drawn, "--html", tmp_path / "html")
+    (page,) = (tmp_path / "html").glob("*.html")
+    assert page.read_text().count("not captured") == 1
+    read = run(drawn, "show", "last").stdout
+    assert ("file_3" in read, read.count("▣")) == (True, 1)
+
+
 def test_sources_are_footnotes_each_once(tmp_path: Path) -> None:
     marks = ("\ue200cite\ue202turn0search1\ue201", "\ue200cite\ue202turn0search2\ue201")
     references = [

@@ -37,6 +37,7 @@ def command(  # noqa: PLR0913 - each is an option
     chatgpt-capture show last
     chatgpt-capture show 6a341652 --branch 1f0c --all
     """  # noqa: D301 - click's mark for lines that stay as they are
+    from addon.archive import media_folder
     from analysis.queries.archive import identify
     from analysis.queries.threads import ThreadMessage, branch, messages
     from analysis.thread_terminal import is_shown
@@ -53,7 +54,7 @@ def command(  # noqa: PLR0913 - each is an option
         elif form is not None:
             write_rows(form, ThreadMessage._fields, rows)
         else:
-            _print(db, identity, steps, rows)
+            _print(db, identity, steps, rows, media_folder(database))
 
 
 def _identify(db: sqlite3.Connection, conversation: str) -> str:
@@ -78,7 +79,9 @@ def _write_as_sent(rows: "Iterable[ThreadMessage]") -> None:
     sys.stdout.write("[]\n" if separator == "[" else "]\n")
 
 
-def _print(db: sqlite3.Connection, identity: str, steps: "list[Step]", rows: "Iterable[ThreadMessage]") -> None:
+def _print(
+    db: sqlite3.Connection, identity: str, steps: "list[Step]", rows: "Iterable[ThreadMessage]", folder: Path
+) -> None:
     from analysis.queries.conversations import conversation
     from analysis.queries.threads import cited, mentioned
     from analysis.terminal import console
@@ -91,5 +94,6 @@ def _print(db: sqlite3.Connection, identity: str, steps: "list[Step]", rows: "It
     print_heading(out, talk)
     by_number = {step.n: step for step in steps}
     for row in rows:
-        files, sources = mentioned(db, [row.n]), cited(db, [row.n])
-        print_message(out, row, by_number[row.n], files.get(row.n, []), sources.get(row.n, []))
+        step, files, sources = by_number[row.n], mentioned(db, [row.n]), cited(db, [row.n])
+        lying = [file._replace(path=file.path and str(folder / file.path)) for file in files.get(row.n, [])]
+        print_message(out, row, step, lying, sources.get(row.n, []))

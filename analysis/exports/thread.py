@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from analysis.exports.talks import Talk, files, message
 from analysis.queries.threads import branch, tree
+from analysis.shown_files import shown_files
 from analysis.tree import Step, Tree
 
 _BEHIND = frozenset(
@@ -20,7 +21,7 @@ _BEHIND = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message in its place: its row, the assets it mentions, whether it is what was said or happened behind it.
+    """A message in its place: its row, the assets it shows, whether it is what was said or happened behind it.
 
     `branch` on the first message of a branch beside the one that is shown; `gap` where something was not captured.
     """
@@ -59,7 +60,8 @@ def _said(
     db: sqlite3.Connection, steps: list[Step], mentioned: Mapping[int, tuple[sqlite3.Row, ...]], *, beside: bool = False
 ) -> Iterator[Said]:
     for number, step in enumerate(steps):
-        row, assets = message(db, step.n), mentioned.get(step.n, ())
+        row = message(db, step.n)
+        assets = _shown(row, mentioned.get(step.n, ()))
         yield Said(row, assets, _is_behind(row, assets), branch=beside and not number, gap=step.gap)
 
 
@@ -78,6 +80,11 @@ def _by_message(assets: list[sqlite3.Row]) -> Mapping[int, tuple[sqlite3.Row, ..
     for asset in assets:
         found[asset["message_n"]] += (asset,)
     return found
+
+
+def _shown(row: sqlite3.Row, assets: tuple[sqlite3.Row, ...]) -> tuple[sqlite3.Row, ...]:
+    shown = shown_files(row["content"], row["metadata"], [asset["id"] for asset in assets]) if assets else ()
+    return tuple(asset for asset in assets if asset["id"] in shown)
 
 
 def _is_behind(row: sqlite3.Row, assets: tuple[sqlite3.Row, ...]) -> bool:
