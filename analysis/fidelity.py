@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _NOTES = """
-CREATE TABLE conversations (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE conversations (id TEXT, message_id TEXT, PRIMARY KEY (id, message_id)) WITHOUT ROWID;
 CREATE TABLE messages (
     conversation_id TEXT, id TEXT, content_type TEXT, fingerprint INTEGER, length INTEGER,
     PRIMARY KEY (conversation_id, id)
@@ -38,9 +38,14 @@ _STORED = """
                                  WHERE version.message_n = stored.n
                                    AND fingerprint(version.text, held.length) = held.fingerprint)))) AS stored
     FROM messages held GROUP BY held.content_type ORDER BY held DESC, kind"""
+# One that has no id is held where its messages are.
 _STORED_CONVERSATIONS = """
     SELECT 'conversations' AS kind, count(*) AS held,
-           sum(EXISTS (SELECT 1 FROM archive.conversations stored WHERE stored.id = held.id)) AS stored
+           sum(EXISTS (SELECT 1 FROM archive.conversations stored WHERE stored.id = held.id)
+               OR held.id = '' AND EXISTS (
+               SELECT 1 FROM archive.messages message
+               JOIN archive.conversations stored ON stored.id = message.conversation_id
+               WHERE message.id = held.message_id)) AS stored
     FROM conversations held"""
 _STORED_FILES = """
     SELECT held.kind, count(*) AS held,
@@ -82,14 +87,16 @@ class Fidelity:
         self._notes.create_function("fingerprint", 2, _fingerprint, deterministic=True)
         self._messages: list[tuple[str, str, str, int | None, int | None]] = []
         self._files: list[tuple[str, str, str]] = []
-        self._conversations: set[str] = set()
+        self._conversations: set[tuple[str, str]] = set()
 
     def conversation(self, document: dict[str, Any]) -> None:
         """A conversation document: each node that holds a message."""
         identity = _text(document.get("conversation_id")) or _text(document.get("id")) or ""
         if identity:
-            self._conversations.add(identity)
-        for key, message in _nodes(document):
+            self._conversations.add((identity, ""))
+        for number, (key, message) in enumerate(_nodes(document)):
+            if not (identity or number):
+                self._conversations.add(("", key))
             self._message(key, message, identity)
             self._files += ((key, file, kind) for file, kind in _mentioned(message))
         self._settle()
@@ -178,7 +185,7 @@ class Fidelity:
         self._notes.execute("BEGIN")
         self._notes.executemany("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?)", self._messages)
         self._notes.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", self._files)
-        self._notes.executemany("INSERT OR IGNORE INTO conversations VALUES (?)", [(c,) for c in self._conversations])
+        self._notes.executemany("INSERT OR IGNORE INTO conversations VALUES (?, ?)", self._conversations)
         self._notes.execute("COMMIT")
         self._messages.clear()
         self._files.clear()

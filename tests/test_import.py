@@ -394,7 +394,7 @@ def test_odd_trees_and_odd_values_are_kept(tmp_path: Path) -> None:
     found = report(tmp_path / "a.db", tmp_path / "odd.json")
     assert found["files"][0]["failures"] == []
     texts = rows(tmp_path / "a.db", "SELECT text FROM messages WHERE conversation_id IS NOT NULL ORDER BY text")
-    assert texts == [("half an emoji \ufffd",), ("one",), ("three",), ("two",)]
+    assert texts == [("half an emoji \ufffd",), ("one",), ("one",), ("three",), ("two",), ("two",)]
     assert found["complete"]
 
 
@@ -563,6 +563,50 @@ def test_an_export_older_than_the_archive_is_held(tmp_path: Path, text: str, sta
     found = report(database, tmp_path / "old.json")
     assert (found["exit"], found["fidelity"][1]) == (0, {"kind": "text", "held": 1, "stored": 1})
     assert rows(database, "SELECT text, status FROM messages") == [("The Moon pulls the sea.", "finished_successfully")]
+
+
+@pytest.mark.parametrize("identity", [None, "", 17, ["talk"]], ids=str)
+def test_a_conversation_without_an_id_is_kept_under_one_that_stays(tmp_path: Path, identity: Any) -> None:
+    database = tmp_path / "a.db"
+    (talk,) = json.loads(_talk("The Moon", "finished_successfully", 1_790_000_000))
+    without = {**talk, "id": identity, "create_time": 1_780_000_000.5}
+    grown = json.loads(json.dumps({**without, "title": "Tides, again", "update_time": 1_790_000_100}))
+    more = {"id": "B", "author": {"role": "user"}, "content": {"content_type": "text", "parts": ["Why?"]}}
+    grown["mapping"] = {"B": {"id": "B", "parent": "A", "message": more}, **grown["mapping"]}
+    other = {**without, "create_time": 1_780_000_001.5, "mapping": {"C": {"message": {**more, "id": "C"}}}}
+    for name, documents in {
+        "first": [without, other],
+        "grown": [other, grown],
+        "named": [{**talk, "id": "talk"}],
+    }.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(documents))
+    found = report(database, tmp_path / "first.json")
+    assert (found["exit"], found["fidelity"][0]) == (0, {"kind": "conversations", "held": 2, "stored": 2})
+    ids = [note.rpartition(" ")[2] for note in found["files"][0]["notes"]]
+    assert found["files"][0]["notes"][1] == f"conversation 1 has no id: it is kept as {ids[1]}"
+    kept = rows(database, "SELECT id, title, created_at FROM conversations ORDER BY created_at")
+    assert kept == [(ids[0], "Tides", "2026-05-28T20:26:40.500000Z"), (ids[1], "Tides", "2026-05-28T20:26:41.500000Z")]
+    assert all(identity.startswith("unnamed-") and identity.isascii() for identity in ids)
+    before = dump(database)
+    report(database, tmp_path / "first.json")
+    assert dump(database) == before
+    report(database, tmp_path / "grown.json")
+    assert rows(database, "SELECT id, title FROM conversations ORDER BY created_at") == [
+        (ids[0], "Tides, again"),
+        (ids[1], "Tides"),
+    ]
+    assert rows(database, "SELECT id, conversation_id FROM messages ORDER BY id") == [("A", ids[0]), ("B", ids[0]), ("C", ids[1])]  # fmt: skip
+    report(database, tmp_path / "named.json")
+    assert len(rows(database, "SELECT 1 FROM conversations")) == 3
+
+
+def test_what_tells_nothing_by_itself_has_an_id_of_all_that_it_says(tmp_path: Path) -> None:
+    first: dict[str, Any] = {"title": "One", "mapping": {}, "update_time": 1_790_000_000}
+    second = {**first, "title": "Two"}
+    (tmp_path / "c.json").write_text(json.dumps([first, second, first]))
+    found = report(tmp_path / "a.db", tmp_path / "c.json")
+    assert [len(found["files"][0][key]) for key in ("notes", "failures")] == [3, 0]
+    assert rows(tmp_path / "a.db", "SELECT title FROM conversations ORDER BY title") == [("One",), ("Two",)]
 
 
 def test_a_message_that_grew_otherwise_is_missing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from addon.answers.messages import read_message
 from addon.archive import VERSION
 from addon.documents.conversation_fields import about_conversation
+from addon.documents.conversation_ids import named_id
 from addon.documents.document_reading import DocumentReading
 from addon.documents.document_tree import Node, nodes
 from addon.records import Record
@@ -40,7 +41,7 @@ def conversation_records(
     `conversation_id` is used where the document names none. `partial` when it is one page of a longer branch: its last
     message need not be the newest then.
     """
-    identity = string(document.get("conversation_id")) or string(document.get("id")) or conversation_id
+    identity = named_id(document) or conversation_id
     if identity is None or not any(isinstance(document.get(key), dict | list) for key in _HOLDS_MESSAGES):
         yield from reading.unrecognised("conversation", document, identity)
     tree = list(nodes(document))

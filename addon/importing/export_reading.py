@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from addon.documents.conversation_ids import made_up_id, named_id
 from addon.documents.document_reading import DocumentReading
 from addon.documents.document_redaction import redact_document
 from addon.documents.documents import conversation_records, digest_of, message_count
 from addon.records import DocumentRead, Record, Stream
 from addon.wire.content_times import conversation_time
-from addon.wire.payload import string
 from addon.wire.redaction import may_hold_tokens, redact
 
 type IsKnown = Callable[[DocumentRead], bool]
@@ -38,8 +38,8 @@ class ExportReading:
         """
         self._characters += len(text)
         said = text.encode("utf-8", "surrogatepass")
-        identity, digest = string(document.get("conversation_id")) or string(document.get("id")), digest_of(said)
-        if identity is not None and is_known(DocumentRead(identity, digest, message_count(document))):
+        identity, digest = named_id(document) or made_up_id(document), digest_of(said)
+        if is_known(DocumentRead(identity, digest, message_count(document))):
             return []
         if redact(said) is not said or may_hold_tokens(said):
             _, document = redact_document(said)
@@ -51,8 +51,8 @@ class ExportReading:
             records.append(self._stream("streaming"))
         self._reading.seen = replace(self._reading.seen, at=at)
         before = self._reading.event_count
-        records += conversation_records(document, self._reading)
-        if identity is not None and self._reading.event_count == before:
+        records += conversation_records(document, self._reading, identity)
+        if self._reading.event_count == before:
             records.append(DocumentRead(identity, digest, message_count(document)))
         return records
 

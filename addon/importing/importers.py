@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from addon.answers.capture import MAX_BODY_BYTES
 from addon.captures import capture_of
+from addon.documents.conversation_ids import made_up_id, named_id
 from addon.documents.documents import message_count
 from addon.errors import ArchiveError, ImportFailure
 from addon.exchange import Closing, Opening
@@ -203,6 +204,8 @@ class Importer:
             self._done.failures.append(f"conversation {number}: a bug in the import ({type(error).__name__})")
             return
         self._done.conversations += 1
+        if named_id(document) is None:
+            self._done.notes.append(f"conversation {number} has no id: it is kept as {made_up_id(document)}")
         self._add(records)
         if not records:
             self._done.messages += message_count(document)  # all of it is there
