@@ -86,6 +86,15 @@ def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
     assert rows[0] == rows[1] != rows[2]
 
 
+def test_a_big_archive_has_one_very_long_conversation_most_of_which_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "long.db"
+    build(path, conversations=750, messages=15_000)
+    [(identity, size)] = ask(path, "SELECT conversation_id, count(*) FROM messages GROUP BY 1 ORDER BY 2 DESC LIMIT 1")
+    assert size == 750
+    assert ask(path, "SELECT count(*) > 300 FROM threads WHERE conversation_id = ?", identity) == [(1,)]
+    assert ask(path, "SELECT count(*), count(DISTINCT conversation_id) FROM messages") == [(15_000, 750)]
+
+
 @pytest.mark.parametrize(("conversations", "messages"), [(0, 10), (11, 10)])
 def test_what_cannot_be_is_refused(tmp_path: Path, conversations: int, messages: int) -> None:
     with pytest.raises(ValueError, match="at least one"):

@@ -19,6 +19,9 @@ from scripts.big_archive.texts import Texts
 NEWEST = 1_790_000_000_000_000
 """When the newest conversation begins, in microseconds: 2026-09-21."""
 
+LONGEST = 750
+"""How many messages the longest conversation has at least, in an archive of twenty times as many."""
+
 _YEARS = 3 * 365 * 86_400_000_000
 _BATCH = 500
 _RAW = 100
@@ -73,7 +76,20 @@ def _sizes(chance: random.Random, conversations: int, messages: int) -> list[int
     sizes = [1 + int(weight * scale) for weight in weights]
     for place in range(messages - sum(sizes)):
         sizes[place % conversations] += 1
+    if messages >= 20 * LONGEST:
+        _lengthen(sizes)
     return sizes
+
+
+def _lengthen(sizes: list[int]) -> None:
+    """Let the longest have its messages, a few from each of the long ones."""
+    longest = sizes.index(max(sizes))
+    givers = sorted((place for place, size in enumerate(sizes) if place != longest and size > 1), key=sizes.__getitem__)
+    while sizes[longest] < LONGEST and givers:
+        giver = givers.pop()
+        given = min(LONGEST - sizes[longest], sizes[giver] // 2)
+        sizes[giver] -= given
+        sizes[longest] += given
 
 
 def _write(db: sqlite3.Connection, talks: Sequence[Talk]) -> None:

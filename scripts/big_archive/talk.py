@@ -23,6 +23,8 @@ IMAGE_TOOLS = ("dalle.text2im", "t2uay3k.sj1i4kz")
 _SECOND = 1_000_000
 _BRANCHES = 0.14
 """Share of the turns that do not follow the newest message."""
+_RECENT = 3
+"""Of how many questions one is edited or asked again: people go back a little, not to the beginning."""
 
 _MESSAGE: Row = {
     "n": 0, "id": "", "conversation_id": "", "parent_id": None, "role": "", "author_name": None, "recipient": "all",
@@ -65,11 +67,11 @@ class Talk:
         again = self._prompts and self._chance.random() < _BRANCHES
         regenerated = again and self._left >= 2 and self._chance.random() < 0.5
         if regenerated:
-            prompt = self._leaf = self._chance.choice(self._prompts)
+            prompt = self._leaf = self._chance.choice(self._prompts[-_RECENT:])
             self._open("variant", prompt)
         else:
             if again:
-                edited = self._chance.choice(self._prompts)
+                edited = self._chance.choice(self._prompts[-_RECENT:])
                 self._leaf = next(row["parent_id"] for row in self.rows["messages"] if row["id"] == edited)
             prompt = self._ask()
         answered = self._left > 0
