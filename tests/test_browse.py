@@ -20,6 +20,10 @@ from analysis.browse.files import media_folder
 from analysis.browse.server import check, listening
 from analysis.questions import QUESTIONS
 from analysis.schema import descriptions
+from scripts.showcase.pictures import landscape
+from scripts.showcase.talks import draw
+from scripts.showcase.writer import Archive as showcase_archive
+from scripts.showcase.writer import Talk
 from tests.browsing import SECRET, Client, fetch, running
 
 
@@ -140,6 +144,31 @@ def test_answers_that_are_not_whole_say_so(client: Client, showcase: Path) -> No
         assert words in page
 
 
+def test_a_question_that_was_not_answered_says_why(tmp_path: Path) -> None:
+    database = tmp_path / "chatgpt.db"
+    archive = showcase_archive(database)
+    talk = Talk(archive, "Unanswered", 1_790_000_000_000_000)
+    talk.ask("Too soon?", status=429)
+    talk.ask("Cut off?", ended="cut")
+    talk.ask("Answered?", talk.say("Yes."))
+    archive.close()
+    page = Client(database).ask(f"/-/archive/c/{talk.id}").text
+    assert re.findall(r'class="note">([^<]+)<', page) == [
+        "No answer: the service said 429 Too Many Requests",
+        "No answer: connection closed",
+    ]
+
+
+def test_how_long_the_model_thought_is_the_line_above_its_steps(client: Client, showcase: Path) -> None:
+    with contextlib.closing(sqlite3.connect(showcase)) as db:
+        talk = db.execute("SELECT id FROM conversations WHERE title LIKE 'Which harbour%'").fetchone()[0]
+    page = client.ask(f"/-/archive/c/{talk}").text
+    line = re.search(r'<details class="steps"><summary><span dir="auto">([^<]+)</span> <span[^>]*>([^<]+)<', page)
+    assert line is not None
+    assert line[1] == "Thought for 52s"
+    assert line[2].startswith("Looking at harbour depth chart \u00b7 Searched the web")
+
+
 def test_a_long_conversation_is_shown_in_pieces(tmp_path: Path, showcase: Path) -> None:
     database = copied(showcase, tmp_path)
     with contextlib.closing(sqlite3.connect(database)) as db, db:
@@ -228,6 +257,28 @@ def test_whatever_is_looked_for_there_is_an_answer(client: Client, words: str) -
     answer = client.ask("/-/archive", params={"q": words})
     assert answer.status_code == 200
     assert "<script>alert" not in answer.text
+
+
+def test_many_hits_of_one_conversation_do_not_hide_the_others(client: Client) -> None:
+    page = client.ask("/-/archive?q=valley").text
+    _, found, rest = page.partition('dir="auto"><a href="/-/archive/c/')
+    shown, more, folded = rest.partition(" more in this conversation</summary>")
+    assert (bool(found), shown.count('class="hit"'), bool(more), 'class="hit"' in folded) == (True, 4, True, True)
+
+
+def test_an_image_says_which_one_it_was_made_from(tmp_path: Path) -> None:
+    database = tmp_path / "chatgpt.db"
+    archive = showcase_archive(database)
+    talk = Talk(archive, "Two ways on", 1_790_000_000_000_000)
+    size = (64, 64)
+    first = draw(talk, "One", "First", archive.file("one", landscape(1, "dawn", *size)), size, None)
+    draw(talk, "Two", "Second", archive.file("two", landscape(2, "noon", *size)), size, first)
+    draw(talk, "Three", "Third", archive.file("three", landscape(3, "dusk", *size)), size, first)
+    archive.close()
+    page = Client(database).ask("/-/archive/images/1").text
+    line = page[page.index("From image to image") :]
+    assert re.findall(r"<li( class=\"follows\")?>", line) == ["", ' class="follows"', ""]
+    assert re.findall(r"made from (\d)", line) == ["1"]
 
 
 # Files

@@ -249,6 +249,20 @@ def test_the_words_of_the_person_stay_as_they_were_typed() -> None:
     assert html == '<div class="typed" dir="auto">a  *b*\n    c &lt;d&gt;</div>'
 
 
+def test_blank_lines_behind_what_was_typed_are_not_shown() -> None:
+    assert shown("a\n\n \n", role="user").html == '<div class="typed" dir="auto">a</div>'
+
+
+def test_a_line_break_in_a_cell_is_the_one_tag_that_is_obeyed() -> None:
+    html = shown("| a |\n|---|\n| one<br>two<BR/>three<br >four<brx>`<br>` |").html
+    assert "one<br>\ntwo<br>\nthree<br>\nfour&lt;brx&gt;<code>&lt;br&gt;</code>" in html
+
+
+def test_how_long_the_model_thought_is_a_line_behind_the_answer() -> None:
+    said = shown({"content_type": "reasoning_recap", "content": "Thought for 7s"}, text="Thought for 7s")
+    assert (said.folded, said.summary) == (True, "Thought for 7s")
+
+
 def test_thoughts_are_one_line_that_opens() -> None:
     thoughts = [{"summary": "Reading", "content": "What is **asked**?"}, {"summary": "Counting", "content": ""}]
     done = shown({"content_type": "thoughts", "thoughts": thoughts}, reasoning_seconds=72.0)
@@ -290,6 +304,8 @@ def test_output_shows_what_was_printed_and_drawn() -> None:
     assert (drawn.folded, drawn.summary) == (False, "Output: mean 3.5")
     assert '<img src="/file/1" alt="Image" width="640" height="480"' in drawn.html
     assert shown({"content_type": "execution_output", "text": "x"}, role="tool").folded
+    only_drawn = shown({"content_type": "execution_output", "text": "<<ImageDisplayed>>"}, media, metadata=result)
+    assert "ImageDisplayed" not in only_drawn.html
 
 
 def test_parts_stand_in_the_order_in_which_they_were_sent() -> None:

@@ -75,9 +75,13 @@ def _capture(db: sqlite3.Connection) -> dict[str, Any]:
     query = """SELECT count(*) FROM (SELECT state FROM streams ORDER BY started_at DESC LIMIT 200)
                WHERE state IN ('interrupted', 'error')"""
     return {
-        "last": f"{times.day(last['started_at'])}, {times.clock(last['started_at'])}",
+        "last": f"{_in_a_sentence(times.day(last['started_at']))}, {times.clock(last['started_at'])}",
         "troubled": db.execute(query).fetchone()[0],
     }
+
+
+def _in_a_sentence(day: str) -> str:
+    return day.lower() if day in ("Today", "Yesterday") else day
 
 
 def _state(entries: list[dict[str, Any]]) -> str:

@@ -70,6 +70,9 @@ def _line(db: sqlite3.Connection, image: images.Image) -> list[dict[str, Any]]:
         return []
     line = list(islice(images.lineage(db, image.gen_id), _LINE))
     small = reading.thumbnails(db, [step.asset_id for step in line if step.asset_id])
+    numbers: dict[str, int] = {}
+    for number, step in enumerate(line, 1):
+        numbers.setdefault(step.gen_id, number)
     return [
         {
             "address": f"/-/archive/images/{step.image_id}",
@@ -77,8 +80,11 @@ def _line(db: sqlite3.Connection, image: images.Image) -> list[dict[str, Any]]:
             "name": step.title or "Image",
             "prompt": (step.prompt or "")[:400],
             "here": step.image_id == image.id,
+            "number": number,
+            "follows": number > 1 and line[number - 2].gen_id == step.parent_gen_id,
+            "made_from": numbers.get(step.parent_gen_id or ""),
         }
-        for step in line
+        for number, step in enumerate(line, 1)
     ]
 
 

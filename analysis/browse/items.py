@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -14,6 +15,8 @@ from analysis.rendering import Rendered, duration, source_cards
 from analysis.tree import Step
 
 _ANSWERING = frozenset({"turn", "resume", "topic"})
+_FAILED = frozenset({"error", "interrupted"})
+_RECAP = "reasoning_recap"
 
 
 def conversation_address(conversation_id: str, at: str | None = None, **query: str) -> str:
@@ -57,6 +60,11 @@ class Item:
         """Of the element of the message."""
         return f"m-{self.row['n']}"
 
+    @property
+    def recap(self) -> bool:
+        """Whether it only says how long the model thought."""
+        return bool(self.row["content_type"] == _RECAP)
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -69,8 +77,23 @@ class Group:
         return self.items[0].role == "behind"
 
     @property
+    def steps(self) -> list[Item]:
+        """What was done; how long it took is no step."""
+        return [item for item in self.items if not item.recap]
+
+    @property
+    def lead(self) -> str:
+        """How long the model thought where it says so, else how many steps there are."""
+        said = next((item.summary for item in reversed(self.items) if item.recap), "")
+        return said or f"{len(self.steps)} steps"
+
+    @property
     def summary(self) -> str:
-        words = [item.summary.partition(":")[0] for item in self.items]
+        """The steps in a few words each: what was thought of, what was done."""
+        words = []
+        for item in self.steps:
+            done, _, what = item.summary.partition(": ")
+            words.append(what if what and item.row["content_type"] == "thoughts" else done)
         return " \u00b7 ".join(dict.fromkeys(words))[:160]
 
 
@@ -79,6 +102,8 @@ def items_of(db: sqlite3.Connection, identity: str, steps: list[Step], render: R
     numbers = [step.n for step in steps]
     rows, files = reading.messages(db, numbers), reading.media(db, numbers)
     cited, versions = threads.cited(db, numbers), reading.versions(db, numbers)
+    failed = [row["id"] for row in rows.values() if row["role"] == "user" and row["stream_state"] in _FAILED]
+    alone = reading.unanswered(db, identity, failed)
     items: list[Item] = []
     carried: Branch | None = None
     gap = False
@@ -90,7 +115,8 @@ def items_of(db: sqlite3.Connection, identity: str, steps: list[Step], render: R
             carried = branch  # its place in the tree is shown on the next message
             continue
         item = _item(row, said, cited.get(step.n, []))
-        items.append(replace(item, branch=branch, gap=gap, versions=versions.get(step.n, 0)))
+        notes = (*item.notes, _why_unanswered(row)) if step.id in alone else item.notes
+        items.append(replace(item, branch=branch, gap=gap, versions=versions.get(step.n, 0), notes=notes))
         carried, gap = None, False
     return items
 
@@ -146,11 +172,18 @@ def _notes(row: Row) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _why_unanswered(row: Row) -> str:
+    """What became of the exchange in which a question was sent that nothing answers."""
+    status, error = row["stream_status"] or 0, row["stream_error"] or "the exchange broke off"
+    if status >= 400:
+        phrase = HTTPStatus(status).phrase if status in HTTPStatus else ""
+        error = f"the service said {status} {phrase}".rstrip()
+    return f"No answer: {error}"
+
+
 def _is_answer(row: Row) -> bool:
     """Whether a message is what was answered, not a word on the way to it."""
-    return bool(
-        row["role"] == "assistant" and row["channel"] != "commentary" and row["content_type"] != "reasoning_recap"
-    )
+    return bool(row["role"] == "assistant" and row["channel"] != "commentary" and row["content_type"] != _RECAP)
 
 
 def _facts(row: Row) -> tuple[tuple[str, str], ...]:

@@ -64,13 +64,14 @@ def conversation(db: sqlite3.Connection, identity: str) -> sqlite3.Row | None:
 def messages(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Row]:
     """Messages by `n`, each with what is known of the exchange that brought it (`stream_...`)."""
     found = [message._asdict() for message in threads.messages(db, numbers)]
-    query = """SELECT s.id, s.kind, s.state, s.started_at, s.requested_model
+    query = """SELECT s.id, s.kind, s.state, s.started_at, s.requested_model, s.status_code, s.error
                FROM json_each(?) wanted JOIN streams s ON s.id = wanted.value"""
     wanted = list({row["stream_id"] for row in found if row["stream_id"]})
     exchanges = {row[0]: row for row in db.execute(query, (_json(wanted),))}
     for row in found:
-        _, kind, state, started_at, model = exchanges.get(row["stream_id"], (None,) * 5)
+        _, kind, state, started_at, model, status, error = exchanges.get(row["stream_id"], (None,) * 7)
         row |= {"stream_kind": kind, "stream_state": state, "stream_started_at": started_at, "stream_model": model}
+        row |= {"stream_status": status, "stream_error": error}
     return {row["n"]: row for row in found}
 
 
@@ -124,6 +125,16 @@ def thumbnails(db: sqlite3.Connection, assets: Sequence[str]) -> dict[str, str]:
         "SELECT a.id, a.sha256 FROM json_each(?) wanted JOIN assets a ON a.id = wanted.value WHERE a.sha256 IS NOT NULL"
     )
     return {identity: f"/-/archive/thumb/{digest}" for identity, digest in db.execute(query, (_json(assets),))}
+
+
+def unanswered(db: sqlite3.Connection, conversation_id: str, questions: Sequence[str]) -> set[str]:
+    """Which of some questions nothing follows but other questions."""
+    if not questions:
+        return set()
+    query = """SELECT DISTINCT parent_id FROM messages
+               WHERE conversation_id = ? AND role <> 'user' AND parent_id IN (SELECT value FROM json_each(?))"""
+    answered = {row[0] for row in db.execute(query, (conversation_id, _json(questions)))}
+    return set(questions) - answered
 
 
 def _json(values: Sequence[int] | Sequence[str]) -> str:

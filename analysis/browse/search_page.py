@@ -15,6 +15,9 @@ from analysis.rendering import without_marks
 from analysis.search import MOST, PAGE, Hit, Question, find, models
 
 _ROLES = {"user": "You", "assistant": "ChatGPT", "tool": "Tools", "system": "System"}
+_SHOWN = 4
+"""How many hits of one conversation are shown at once."""
+
 _SORTS = {"rank": "Best first", "new": "Newest first", "old": "Oldest first"}
 
 
@@ -32,6 +35,7 @@ def search_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
         "question": question,
         "found": found,
         "total": f"more than {MOST:,}" if found.more_than_counted else f"{found.total:,}",
+        "most": _SHOWN,
         "talks": _by_conversation(found.hits, question.words),
         "roles": _ROLES,
         "sorts": _SORTS,

@@ -39,7 +39,7 @@ def stream_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
         "facts": _facts(stream, arrivals),
         "place": place,
         "request": code_block(_pretty(_text(kept.request)[0]), "json") if kept.request else None,
-        "curve": {"arrivals": _thinned(arrivals), "marks": _marks(stream)},
+        "curve": {"arrivals": _thinned(arrivals), "marks": _marks(stream)} if _took_time(arrivals) else None,
         "events": [_event(event, stream.started_at) for event in events],
         "more_events": len(events) == _EVENTS,
         "messages": _messages(db, identity),
@@ -55,7 +55,7 @@ def _facts(stream: exchanges.Exchange, arrivals: list[tuple[float, int]]) -> lis
     gap = max((later - earlier for (earlier, _), (later, _) in pairwise(arrivals)), default=0.0)
     facts = {
         "State": stream.state + (f": {stream.error}" if stream.error else ""),
-        "Asked": f"{stream.method} {stream.host}{stream.path}",
+        "Asked": f"{stream.method or ''} {stream.host or ''}{stream.path or ''}".strip(),
         "Status": str(stream.status_code or ""),
         "Kind": " \u00b7 ".join(value for name in _KINDS if (value := getattr(stream, name))),
         "Action": stream.action or "",
@@ -81,6 +81,11 @@ def _arrivals(packed: bytes | None) -> list[tuple[float, int]]:
         return [(int(after) / 1e6, int(length)) for after, length in orjson.loads(unpacked(packed, 20_000_000))]
     except (Damaged, ValueError, TypeError):
         return []
+
+
+def _took_time(arrivals: list[tuple[float, int]]) -> bool:
+    """Whether bytes came one after another; a saved body was there at once."""
+    return bool(arrivals) and arrivals[-1][0] > 0
 
 
 def _thinned(arrivals: list[tuple[float, int]]) -> list[tuple[float, int]]:

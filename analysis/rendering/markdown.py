@@ -17,6 +17,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererProtocol
 from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
@@ -37,6 +38,7 @@ _STRAY = re.compile("[\ue200-\ue206\uf5a0-\uf5a3\x00]")
 _MARK_PLACE = re.compile(f"{_MARK_OPEN}(\\d+){_MARK_CLOSE}")
 _FRAGMENT_PLACE = re.compile(f"{_PLACE_OPEN}(\\d+){_PLACE_CLOSE}")
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`|\\^{}\uf5a0-\uf5a3\uff0c\u3002\uff1b\u3001\uff09\u3011\u300d\u300f]+")
+_BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 _LINES = frozenset({"paragraph_open", "heading_open"})
 _BOXES = frozenset({"blockquote_open", "bullet_list_open", "ordered_list_open", "table_open"})
 
@@ -79,7 +81,7 @@ def markdown(text: str, resolve: Resolve | None = None) -> Markup:
 def plain(text: str) -> Markup:
     """A text as it was typed, line by line; a long one is looked through in its place, also by keyboard."""
     long = Markup(' tabindex="0"') if len(text) > _SHOWN_WHOLE or text.count("\n") > _SHOWN_LINES else ""
-    return Markup('<div class="typed"{} dir="auto">{}</div>').format(long, text)
+    return Markup('<div class="typed"{} dir="auto">{}</div>').format(long, text.rstrip())
 
 
 def _place(env: EnvType, fragment: Markup) -> str:
@@ -133,6 +135,17 @@ def _table_open(self: RendererProtocol, tokens: Sequence[Token], at: int, option
 
 def _table_close(self: RendererProtocol, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
     return "</table></div>\n"
+
+
+def _line_break(state: StateInline, silent: bool) -> bool:
+    """`<br>`, the one tag that models write and ChatGPT's own page obeys: a line in the cell of a table."""
+    tag = _BREAK.match(state.src, state.pos)
+    if tag is None:
+        return False
+    if not silent:
+        state.push("hardbreak", "br", 0)
+    state.pos = tag.end()
+    return True
 
 
 def _finish_blocks(state: StateCore) -> None:
@@ -219,6 +232,7 @@ def _text(content: str) -> Token:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 60}).enable(["table", "strikethrough"])
     formula_rules.install(parser)
+    parser.inline.ruler.before("html_inline", "line_break", _line_break)
     parser.core.ruler.push("finish_blocks", _finish_blocks)
     rules: dict[str, Callable[..., Any]] = {
         "fence": _fence,

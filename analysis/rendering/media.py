@@ -44,10 +44,14 @@ def figure(media: Media, part: Mapping[str, Any]) -> Markup:
 
 def file_line(media: Media, label: str) -> Markup:
     """A file as one line: what it is, its name and size, a link where its bytes are there."""
-    words = " \u00b7 ".join(part for part in (label, media.name, byte_count(media.size_bytes)) if part)
+    size, kind = byte_count(media.size_bytes), "file recording" if label else "file"
+    words = Markup(" \u00b7 ").join(
+        Markup('<span dir="auto">{}</span>').format(part) for part in (label, media.name, size) if part
+    )
     if media.address is None:
-        return Markup('<span class="file missing">{}</span>').format(words)
-    return Markup('<a class="file" href="{}">{}</a>').format(media.address, words)
+        said = Markup('<span class="{} missing" title="Not captured"><span>{}</span></span>')
+        return said.format(kind, words)
+    return Markup('<a class="{}" href="{}"><span>{}</span></a>').format(kind, media.address, words)
 
 
 def byte_count(size: int | None) -> str:

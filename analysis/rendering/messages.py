@@ -128,6 +128,8 @@ class _Message:
         pointers = [_mapping(entry).get("image_url") for entry in _list(result.get("messages"))]
         images = [figure(self.file(pointer), {}) for pointer in pointers if isinstance(pointer, str)]
         first = next((line.strip() for line in self.said.splitlines() if line.strip()), "")
+        if first == _DRAWN and images:
+            first = ""
         printed = Markup('<pre class="output" tabindex="0">{}</pre>').format(self.said) if first else Markup("")
         summary = f"Output: {first}" if first else "Output"
         return Rendered(printed + Markup("").join(images), summary, folded=not images)
@@ -148,8 +150,8 @@ class _Message:
         return Rendered(Markup("").join(pieces), f"{took}: {spoken}" if spoken else took, folded=True)
 
     def recap(self) -> Rendered:
-        """How long the model thought."""
-        return Rendered(Markup('<p class="recap" dir="auto">{}</p>').format(self.said), self.said)
+        """How long the model thought: a line that has nothing behind it."""
+        return Rendered(Markup('<p class="recap" dir="auto">{}</p>').format(self.said), self.said, folded=True)
 
     def quote(self) -> Rendered:
         """A page that a tool has read."""
@@ -199,6 +201,9 @@ class _Message:
             return Rendered(self.words(self.said), folded=kind is not None)
         return Rendered(_raw(self.content) if self.content else Markup(""), kind or "", folded=bool(self.content))
 
+
+_DRAWN = "<<ImageDisplayed>>"
+"""What Python says it printed where it drew."""
 
 _BY_TYPE = {
     "text": _Message.text,

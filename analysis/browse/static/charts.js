@@ -30,6 +30,7 @@ export const frame = (width, more = {}) => ({
   width,
   height: Math.round(Math.min(260, Math.max(190, width * 0.42))),
   marginLeft: 44,
+  marginBottom: 38,
   marginRight: 12,
   style: { color: soft(), fontFamily: "inherit", fontSize: "12px", overflow: "visible" },
   color: { range: colours() },

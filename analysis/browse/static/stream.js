@@ -12,7 +12,7 @@ if (place) {
     marginTop: 26,
     height: 260,
     x: { label: "seconds", grid: true },
-    y: { label: null, grid: true, tickFormat: "~s" },
+    y: { label: null, grid: true, tickFormat: window.d3.format("~s") },
     marks: [
       Plot.areaY([{ at: 0, bytes: 0 }, ...points], { x: "at", y1: 0, y2: "bytes", curve: "step-after", fill: accent(), fillOpacity: 0.12 }),
       Plot.lineY([{ at: 0, bytes: 0 }, ...points], { x: "at", y: "bytes", curve: "step-after", stroke: accent(), strokeWidth: 1.8, tip: true }),

@@ -5,11 +5,23 @@ const { Plot, d3 } = window;
 const holder = document.querySelector("#charts");
 const days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const month = (row) => ({ ...row, month: new Date(`${row.month}-01T00:00:00`) });
-const monthly = { type: "time", label: null };
-const counted = { grid: true, label: null, tickFormat: "~s" };
+const counted = { grid: true, label: null, tickFormat: d3.format("~s") };
+
+/** The months of some rows, and as many before them as make half a year: one month alone would fill the whole chart. */
+function monthly(rows) {
+  const months = rows.map((row) => month(row).month);
+  const end = d3.timeMonth.offset(d3.max(months), 1);
+  return { type: "time", label: null, domain: [d3.min([...months, d3.timeMonth.offset(end, -6)]), end] };
+}
+
+/** A bar wants a few pixels: the time that one stands for, where `rows` are days and all of them have `width` pixels. */
+function barTime(rows, width) {
+  const days = d3.timeDay.count(new Date(`${rows[0].day}T00:00:00`), new Date(`${rows.at(-1).day}T00:00:00`)) + 1;
+  return days * 4 <= width ? "day" : days * 4 <= width * 7 ? "week" : "month";
+}
 
 const bars = (rows, y) => (width) => Plot.plot(frame(width, {
-  x: monthly,
+  x: monthly(rows),
   y: counted,
   marks: [
     Plot.rectY(rows.map(month), { x: "month", y, interval: "month", fill: accent(), inset: 1, rx: 2, tip: true }),
@@ -22,10 +34,9 @@ const kinds = {
     x: { type: "time", label: null },
     y: counted,
     marks: [
-      // A bar wants a few pixels: where days are too many, weeks are shown.
       Plot.rectY(rows.map((row) => ({ ...row, day: new Date(`${row.day}T00:00:00`) })), Plot.binX(
         { y: "sum" },
-        { x: "day", y: "prompts", interval: rows.length * 5 > width ? "week" : "day", fill: accent(), inset: 0.5, tip: true },
+        { x: "day", y: "prompts", interval: barTime(rows, width), fill: accent(), inset: 0.5, tip: true },
       )),
       Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
     ],
@@ -39,7 +50,7 @@ const kinds = {
     marks: [Plot.cell(rows, { x: "hour", y: "weekday", fill: "prompts", rx: 3, tip: true, title: (row) => `${days[row.weekday]}, ${row.hour}:00: ${row.prompts}` })],
   })),
   share: (rows) => (width) => Plot.plot(frame(width, {
-    x: monthly,
+    x: monthly(rows),
     y: { grid: true, label: null, percent: true, tickFormat: (share) => `${share} %` },
     color: { ...frame(width).color, legend: true },
     marks: [
@@ -58,7 +69,7 @@ const kinds = {
     ],
   })),
   characters: (rows) => (width) => Plot.plot(frame(width, {
-    x: monthly,
+    x: monthly(rows),
     y: counted,
     marks: [
       Plot.areaY(rows.map(month), { x: "month", y1: 0, y2: "characters", fill: accent(), fillOpacity: 0.12, curve: "monotone-x" }),
@@ -67,7 +78,7 @@ const kinds = {
     ],
   })),
   images: (rows) => (width) => Plot.plot(frame(width, {
-    x: monthly,
+    x: monthly(rows),
     y: counted,
     color: { ...frame(width).color, legend: new Set(rows.map((row) => row.status)).size > 1 },
     marks: [
@@ -88,7 +99,7 @@ const kinds = {
   sites: (rows) => (width) => Plot.plot(frame(width, {
     height: 40 + Math.min(12, rows.length) * 24,
     marginLeft: Math.min(190, width / 2.4),
-    x: { grid: true, label: null, tickFormat: "~s" },
+    x: { grid: true, label: null, ticks: 5, tickFormat: d3.format("~s") },
     y: { label: null, tickSize: 0, tickFormat: (site) => site.replace(/^https?:\/\//, "").slice(0, 26) },
     marks: [Plot.barX(rows.slice(0, 12), { x: "citations", y: "site", sort: { y: "-x" }, fill: accent(), rx: 2, inset: 2, tip: true })],
   })),
