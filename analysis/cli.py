@@ -6,7 +6,9 @@ A person's mistake is one line that says what and where, never a traceback.
 import errno
 import importlib
 import io
+import os
 import pkgutil
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -18,12 +20,14 @@ import click
 from analysis import __version__, commands
 from analysis.errors import Unanswerable
 
-_EXIT_CODES = """\b
-Exit codes:
-  0    done
-  1    something could not be done or is missing; it has been said what and where
-  2    the command line was not understood
-  130  interrupted with Ctrl-C; what was written until then is sound"""
+_EXIT_CODES = (
+    ("0", "done"),
+    ("1", "something could not be done or is missing; it has been said what and where"),
+    ("2", "the command line was not understood"),
+    ("130", "interrupted with Ctrl-C; what was written until then is sound"),
+)
+_NARROW = 52
+"""Columns below which help is broken by us: click writes it for no narrower terminal."""
 
 
 class Commands(click.Group):
@@ -41,6 +45,11 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"{commands.__name__}.{module}").command
         return command
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The exit codes, under the commands."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl(_EXIT_CODES)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run; what the world does to a command becomes a line, what is our own bug stays one."""
         try:
@@ -57,8 +66,7 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # click ends quietly
                 raise
-            place = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{place}{(error.strerror or str(error)).lower()}") from None
+            raise click.ClickException(_said(error)) from None
 
 
 def _modules() -> dict[str, str]:
@@ -84,9 +92,7 @@ def database_option[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     )(function)
 
 
-@click.group(
-    cls=Commands, epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--db", "database", **_DATABASE, envvar="CHATGPT_CAPTURE_DB", default="chatgpt.db")
 @click.version_option(__version__, prog_name="chatgpt-capture", message="%(prog)s %(version)s")
 @click.pass_context
@@ -100,4 +106,29 @@ def cli(ctx: click.Context, database: Path) -> None:
 
 def main() -> None:
     """Run what the command line says, under the name by which people know it."""
-    cli(prog_name="chatgpt-capture")
+    columns = shutil.get_terminal_size().columns
+    try:
+        cli(prog_name="chatgpt-capture", terminal_width=columns if columns < _NARROW else None)
+    except SystemExit as done:
+        code = done.code
+    except OSError as error:  # help and version are printed before a command is invoked
+        click.echo(f"Error: {_said(error)}", err=True)
+        code = 1
+    raise SystemExit(_flushed(code))
+
+
+def _flushed(code: str | int | None) -> str | int | None:
+    """The exit code when all that was printed has gone out; Python itself would complain in its own words."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not code and error.errno != errno.EPIPE:
+            click.echo(f"Error: {_said(error)}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or 1
+    return code
+
+
+def _said(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{(error.strerror or str(error)).lower()}"

@@ -10,7 +10,7 @@ from addon.answers.images import image_parts
 from addon.answers.messages import is_visible, text_of
 from addon.wire.payload import mapping
 from analysis.frames import Frame
-from analysis.terminal import byte_count, clean, is_watched, one_line, readable_width, shortened
+from analysis.terminal import byte_count, clean, is_watched, one_line, print_running, readable_width, shortened
 
 _LINES = 3
 """Lines of text shown of each step."""
@@ -99,8 +99,9 @@ def _lines(text: str | None) -> list[str]:
 
 
 def _print(out: Console, step: _Step, *, more: bool) -> None:
-    line = Text.assemble((f"{step.at / 1e6:8.2f} s  ", "cyan"), ("● ", step.style), (step.name, step.style))
-    out.print(line.append(f"  {step.facts}" if step.facts else "", "dim"))
+    lead = Text.assemble((f"{step.at / 1e6:8.2f} s  ", "cyan"), ("● ", step.style))
+    line = Text.assemble((step.name, step.style), (f"  {step.facts}" if step.facts else "", "dim"))
+    print_running(out, line, 14, lead)
     bar = " " * 12 + ("│ " if more else "  ")
     room = readable_width(out) - len(bar) if is_watched() else 0
     for text in step.lines:

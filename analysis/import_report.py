@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import shutil
+import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from analysis.fidelity import Count
 
 _KINDS = {"har": "HAR", "export": "export", "events": "event stream", "document": "document", "flows": "saved flows"}
+_UNBOUNDED, _LEAST = 1_000, 12
+"""Columns for the kinds of what is counted: without a terminal, and at least."""
+
 _NOT_OURS = {
     "empty": "is empty",
     "json": "is JSON, but neither a HAR nor conversations",
@@ -91,9 +97,9 @@ class ImportReport:
         self._files.append(done)
         if not self._as_json and done.kind in _KINDS:
             parts = [done.name, _KINDS[done.kind], ", ".join(_contents(done)), f"{seconds:.1f} s"]
-            click.echo("  ".join(part for part in parts if part))
+            _say("  ".join(part for part in parts if part))
             for note in done.notes:
-                click.echo(f"  {printable(note)}")
+                _say(f"  {printable(note)}")
         for failure in done.failures:
             click.echo(f"{done.name}: {printable(failure)}", err=True)
 
@@ -131,9 +137,21 @@ def _number(number: int, thing: str) -> str:
 
 
 def _table(counts: list["Count"]) -> list[str]:
-    width = max(len("conversations"), *(len(printable(count.kind)) for count in counts))
-    lines = [f"{'':{width}}  {'in the files':>12}  {'stored':>12}"]
+    stored = max(len("stored"), *(len(f"{count.stored:,}") for count in counts))
+    room = shutil.get_terminal_size().columns - stored - 16 if sys.stdout.isatty() else _UNBOUNDED
+    width = min(max(len(printable(count.kind)) for count in counts), max(_LEAST, room))
+    lines = [f"{'':{width}}  {'in the files':>12}  {'stored':>{stored}}"]
     for count in counts:
+        kind = printable(count.kind)
+        kind = kind if len(kind) <= width else kind[: width - 1] + "…"
         mark = "" if count.stored == count.held else f"  {count.held - count.stored:,} missing"
-        lines.append(f"{printable(count.kind):{width}}  {count.held:>12,}  {count.stored:>12,}{mark}")
+        lines.append(f"{kind:{width}}  {count.held:>12,}  {count.stored:>{stored},}{mark}")
     return lines
+
+
+def _say(line: str) -> None:
+    """A line, which goes on two columns in where a terminal is too narrow."""
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, columns, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+    click.echo(line)

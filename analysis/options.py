@@ -28,6 +28,21 @@ def reading(database: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
+def existing(database: Path) -> Path:
+    """The path of an archive that is there, absolute. Raises `Unanswerable`."""
+    from analysis.queries.archive import check_archive
+
+    check_archive(database)
+    return database.absolute()
+
+
+def writable(database: Path) -> Path:
+    """The path of an archive that is there or can be made, absolute. Raises `Unanswerable`."""
+    if database.exists() and (database.is_dir() or database.stat().st_size):
+        return existing(database)
+    return database.absolute()
+
+
 class Moment(click.ParamType[str]):
     """A day or time as people write it, in the time zone of this machine; becomes UTC as the archive has it.
 

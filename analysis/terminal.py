@@ -37,15 +37,16 @@ def readable_width(out: Console) -> int:
     return max(20, min(out.width, _READABLE))
 
 
-def print_running(out: Console, text: Text, indent: int = 0) -> None:
-    """Running text, broken between words where somebody watches; lines after the first begin `indent` columns in."""
+def print_running(out: Console, text: Text, indent: int = 0, lead: Text | None = None) -> None:
+    """Running text behind its `lead`, broken between words where somebody watches, `indent` columns in from then on."""
+    first = lead or Text()
     if not is_watched():
-        out.print(text)
+        out.print(Text.assemble(first, text))
         return
-    lines = text.wrap(out, readable_width(out) - indent)
-    for place, line in enumerate(lines):
+    for line in text.wrap(out, max(10, readable_width(out) - max(indent, first.cell_len))) or [Text()]:
         line.rstrip()
-        out.print(Text.assemble(" " * indent if place else "", line))
+        out.print(Text.assemble(first, line))
+        first = Text(" " * indent)
 
 
 def print_place(out: Console, text: Text, place: str, style: str, indent: int) -> None:
@@ -60,7 +61,8 @@ def print_place(out: Console, text: Text, place: str, style: str, indent: int) -
 def print_facts(out: Console, facts: Sequence[tuple[str, str | Text]], width: int) -> None:
     """Facts under one another, each behind its name of `width` columns; a long one goes on under itself."""
     for name, fact in facts:
-        print_running(out, Text.assemble((f"{name:<{width}} ", "bold"), fact), width + 1)
+        text = Text(fact) if isinstance(fact, str) else fact
+        print_running(out, text, width + 1, Text(f"{name:<{width}} ", "bold"))
 
 
 def clean(text: str) -> str:
@@ -110,9 +112,9 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def counted(number: int, thing: str) -> str:
+def counted(number: int, thing: str, things: str = "") -> str:
     """`1 message`, `2 messages`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {things or thing + 's'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +158,16 @@ def _fitting(columns: Sequence[Column], widths: Sequence[int], room: int) -> lis
         if columns[last].rank == 0:
             break
         shown.remove(last)
-    spare = room - needed()
-    result = []
-    for place in shown:
-        given = min(widths[place] - least[place], max(0, spare))
-        spare -= given
-        result.append((place, least[place] + given))
-    return result
+    return _shared(shown, least, widths, max(0, room - needed()))
+
+
+def _shared(shown: list[int], least: list[int], widths: Sequence[int], spare: int) -> list[tuple[int, int]]:
+    """What is to spare, in equal shares; what one column does not need goes to the others."""
+    given = dict.fromkeys(shown, 0)
+    for number, place in enumerate(sorted(shown, key=lambda place: widths[place] - least[place])):
+        given[place] = min(widths[place] - least[place], spare // (len(shown) - number))
+        spare -= given[place]
+    return [(place, least[place] + given[place]) for place in shown]
 
 
 def _line(cells: Sequence[tuple[str, Column, int, str]]) -> Text:

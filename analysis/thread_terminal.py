@@ -64,7 +64,8 @@ def print_message(out: Console, row: ThreadMessage, step: Step, files: list[Ment
         return  # the page shows nothing of it either
     out.print()
     if step.gap:
-        out.print(Text("… what came before this was not captured …\n", "dim"))
+        print_running(out, Text("… what came before this was not captured …", "dim"))
+        out.print()
     print_running(out, _speaker(row, step), indent=2)
     _print_text(out, row, sources)
     for file in _shown(row, files):

@@ -79,7 +79,7 @@ def _print(rows: "list[Image]") -> None:
         (
             str(row.id),
             local_time(row.created_at),
-            one_line(row.tool_prompt or row.title or row.user_prompt),
+            one_line(row.tool_prompt or row.title or row.user_prompt) or f"({row.status})",
             f"{row.width}x{row.height}" if row.width and row.height else one_line(row.size),
             byte_count(row.size_bytes) if row.asset_path else "" if row.status == "complete" else one_line(row.status),
             one_line(row.gen_id),

@@ -9,6 +9,7 @@ import click
 
 from analysis.cli import database_option
 from analysis.import_report import ImportReport
+from analysis.options import writable
 
 if TYPE_CHECKING:
     from addon.importing.import_files import ImportFile, Unreadable
@@ -35,12 +36,15 @@ def command(paths: tuple[str, ...], as_json: bool, database: Path) -> None:
 
     - is standard input. Importing again changes nothing. The report at the end counts what the files hold and what of
     it is stored; the exit code is 1 when anything is missing or could not be read.
+
+    \b
+    chatgpt-capture import chatgpt-export.zip chatgpt.com.har
     """  # noqa: D301 - click's mark for lines that stay as they are
     if not all(paths):
         raise click.ClickException('"" names no file and no folder')
     report = ImportReport(as_json)
     try:
-        _import(tuple(map(Path, paths)), database.absolute(), report)
+        _import(tuple(map(Path, paths)), writable(database), report)
     finally:
         report.print()
     if report.failed:

@@ -47,10 +47,15 @@ def _print(rows: "list[LineageImage]", asked: str) -> None:
         size = f"{row.width}x{row.height}" if row.width and row.height else ""
         seed = f"seed {row.seed}" if row.seed is not None else ""
         facts = [one_line(row.edit_op), size, seed, local_time(row.created_at), row.status]
-        line.append("  " + " · ".join(filter(None, facts)), "dim")
-        out.print(line)
-        words = one_line(row.prompt or row.title)
+        told = " · ".join(filter(None, facts))
         below = lead.replace("├─ ", "│  ").replace("└─ ", "   ")
+        if is_watched() and line.cell_len + 2 + len(told) > out.width:
+            out.print(line)
+            line, told = Text(below, "dim"), shortened(told, out.width - len(below))
+        else:
+            told = f"  {told}"
+        out.print(line.append(told, "dim"))
+        words = one_line(row.prompt or row.title)
         room = readable_width(out) - len(below)
         out.print(Text.assemble((below, "dim"), (shortened(words, room) if is_watched() else words, "italic")))
 

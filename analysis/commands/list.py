@@ -1,6 +1,7 @@
 """`chatgpt-capture list`: the conversations, the last active first."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,18 +33,20 @@ def command(
     from analysis.queries.conversations import ConversationSummary, conversations
 
     with reading(database) as db:
-        rows = conversations(db, replace(only, words=" ".join(words)), limit=limit)
+        rows = conversations(db, replace(only, words=" ".join(words)))
+        chosen = islice(rows, limit)
         if form is not None:
-            write_rows(form, ConversationSummary._fields, rows)
+            write_rows(form, ConversationSummary._fields, chosen)
             return
-        found = list(rows)
+        found = list(chosen)
+        more = next(rows, None) is not None
     _print(found)
-    if limit is not None and len(found) == limit:
+    if more:
         click.echo(f"The last {limit}; more with --limit.", err=True)
 
 
 def _print(rows: "list[ConversationSummary]") -> None:
-    from analysis.terminal import Column, console, local_time, one_line, print_table
+    from analysis.terminal import Column, console, local_time, one_line, print_table, shortened
 
     columns = [
         Column("ID", "dim"),
@@ -57,7 +60,8 @@ def _print(rows: "list[ConversationSummary]") -> None:
         (
             row.id[:8],
             local_time(row.active_at),
-            one_line(row.title or row.first_prompt) + (" ●" if row.live else ""),
+            (one_line(row.title) or shortened(one_line(row.first_prompt), 60) or "Untitled")
+            + (" ●" if row.live else ""),
             one_line(row.models or row.default_model_slug),
             f"{row.messages:,}",
             f"{row.images:,}" if row.images else "",

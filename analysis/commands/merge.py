@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.options import writable
 
 if TYPE_CHECKING:
     from addon.upkeep.merging import Merged
@@ -20,7 +21,10 @@ def command(others: tuple[Path, ...], database: Path) -> None:
 
     The result is what capturing everything into one archive would have given. The others are only read. Merging again
     adds what they have captured since.
-    """
+
+    \b
+    chatgpt-capture merge ada.db bob.db --db all.db
+    """  # noqa: D301 - click's mark for lines that stay as they are
     from addon.errors import ArchiveError
     from addon.store.archive_writer import ArchiveWriter
     from addon.upkeep.merging import Merging
@@ -29,9 +33,9 @@ def command(others: tuple[Path, ...], database: Path) -> None:
     def wait(reason: str) -> None:
         click.echo(f"{database}: {reason}; waiting for the other program", err=True)
 
-    failed = False
-    with contextlib.closing(ArchiveWriter(database.absolute(), wait)) as writer, counting("merging") as progress:
-        merging = Merging(database.absolute(), writer, progress)
+    path, failed = writable(database), False
+    with contextlib.closing(ArchiveWriter(path, wait)) as writer, counting("merging") as progress:
+        merging = Merging(path, writer, progress)
         for other in others:
             try:
                 failed |= not _told(merging.merge(other.expanduser()))
@@ -44,12 +48,15 @@ def command(others: tuple[Path, ...], database: Path) -> None:
 
 def _told(merged: "Merged") -> bool:
     """Say what came of an archive; whether all of it is here."""
-    counts = f"{merged.conversations:,} conversations, {merged.messages:,} messages, {merged.files:,} files"
-    click.echo(f"{merged.name}: {counts}, {merged.copied:,} of them copied")
+    from analysis.terminal import counted
+
+    parts = [counted(merged.conversations, "conversation"), counted(merged.messages, "message")]
+    parts += [f"{counted(merged.files, 'file')}, {merged.copied:,} of them copied"] if merged.files else []
+    click.echo(f"{merged.name}: {', '.join(parts)}")
     if merged.missing_files:
-        click.echo(f"{merged.name}: {merged.missing_files:,} files are not in its media folder", err=True)
+        click.echo(f"{merged.name}: not in its media folder: {counted(merged.missing_files, 'file')}", err=True)
     if merged.unreadable:
-        click.echo(f"{merged.name}: {merged.unreadable:,} rows could not be read", err=True)
+        click.echo(f"{merged.name}: {counted(merged.unreadable, 'row')} could not be read", err=True)
     if merged.refused:
         click.echo(f"{merged.name}: {merged.refused}", err=True)
     return not (merged.missing_files or merged.unreadable or merged.refused)

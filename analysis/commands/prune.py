@@ -2,11 +2,13 @@
 
 import re
 import time
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from analysis.cli import database_option
+from analysis.options import existing
 
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
@@ -34,21 +36,30 @@ def command(older_than: int, raw_only: bool, dry_run: bool, yes: bool, database:
     """Delete conversations of which nothing has been seen for AGE, with their messages, images and files.
 
     What other conversations refer to stays. The space is given back by `chatgpt-capture vacuum`.
-    """
+
+    \b
+    chatgpt-capture prune --older-than 2y --dry-run
+    chatgpt-capture prune --older-than 90d --raw-only
+    """  # noqa: D301 - click's mark for lines that stay as they are
     from addon.errors import ArchiveError
     from addon.upkeep.retention import prune
 
     before = time.time_ns() // 1000 - older_than
     try:
-        planned = prune(database.absolute(), before, raw_only=raw_only, dry_run=True)
+        path = existing(database)
+        planned = prune(path, before, raw_only=raw_only, dry_run=True)
+        if planned.rows:
+            click.echo(f"Of what was last seen before {datetime.fromtimestamp(before / 1e6).astimezone():%Y-%m-%d}:")
         for table, count in sorted(planned.rows.items()):
             click.echo(f"  {table:20}  {count:,}")
         if planned.files:
             click.echo(f"  {'files on disk':20}  {planned.files:,}")
         if not planned.rows:
             click.echo("Nothing is that old.")
-        elif not dry_run and (yes or click.confirm("Delete these?")):
-            prune(database.absolute(), before, raw_only=raw_only)
+        elif dry_run:
+            click.echo("Only counted, nothing is deleted.")
+        elif yes or click.confirm("Delete these?"):
+            prune(path, before, raw_only=raw_only)
             click.echo("Deleted.")
     except ArchiveError as error:
         raise click.ClickException(str(error)) from None

@@ -9,6 +9,7 @@ from types import FrameType
 import click
 
 from analysis.cli import database_option
+from analysis.options import existing
 
 
 @click.command("reparse", short_help="Read everything again from the raw bodies, with this version.")
@@ -19,28 +20,31 @@ def command(dry_run: bool, database: Path) -> None:
 
     After an update this turns what was recorded as not understood into rows. It happens in a scratch database; what
     differs is brought over in one transaction, also while a capture runs.
-    """
+
+    \b
+    chatgpt-capture reparse --dry-run
+    """  # noqa: D301 - click's mark for lines that stay as they are
     from addon.errors import ArchiveError
     from addon.upkeep.reparse import reparse
     from analysis.progress import counting
+    from analysis.terminal import counted
 
     try:
         with _in_order(), counting("reading again") as progress:
-            report = reparse(database.absolute(), dry_run=dry_run, progress=progress)
+            report = reparse(existing(database), dry_run=dry_run, progress=progress)
     except ArchiveError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(
-        f"{report.streams:,} exchanges read again, {report.without_evidence:,} without a raw body left as they are"
-    )
+    left = f"{report.without_evidence:,} without a raw body left as they are"
+    click.echo(f"{counted(report.streams, 'exchange')} read again, {left}")
     if report.left_alone:
-        click.echo(f"{report.left_alone:,} conversations left alone: being captured now, or told by an export too")
+        reason = "being captured now, or told by an export too"
+        click.echo(f"{counted(report.left_alone, 'conversation')} left alone: {reason}")
     verb = "would be " if dry_run else ""
     for table, changes in sorted(report.tables.items()):
         if changes:
-            counted = (
-                f"{changes.added:,} {verb}added, {changes.changed:,} {verb}changed, {changes.removed:,} {verb}removed"
-            )
-            click.echo(f"  {table:20}  {counted}")
+            kinds = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
+            told = ", ".join(f"{count:,} {verb}{kind}" for kind, count in kinds.items())
+            click.echo(f"  {table:20}  {told}")
     if not report.changed:
         click.echo("Nothing differs." if dry_run else "Nothing differed.")
 

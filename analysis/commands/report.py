@@ -16,23 +16,29 @@ def command(file: Path | None, year: int | None, database: Path) -> None:
     """Write a year with ChatGPT into FILE (chatgpt-YEAR.html), one page that is complete in itself.
 
     Every day, models, images, the longest conversations, cited sites, thinking time. The page fetches nothing.
-    """
+
+    \b
+    chatgpt-capture report
+    chatgpt-capture report --year 2025 last-year.html
+    """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.exports.folder import ExportFolder
     from analysis.exports.media import StoredFiles
     from analysis.queries import open_archive
     from analysis.report.figures import figures, years
     from analysis.report.page import report_page
+    from analysis.terminal import counted
 
     with contextlib.closing(open_archive(database)) as db:
         known = years(db)
         if known is None:
             raise click.ClickException(f"{database}: holds no message yet")
         year = year or known[1]
-        counted = figures(db, year)
-        if not counted.days:
+        year_of = figures(db, year)
+        if not year_of.days:
             raise click.ClickException(f"{database}: holds nothing of {year}, but of {known[0]} to {known[1]}")
-        page = report_page(counted, StoredFiles(database))
+        page = report_page(year_of, StoredFiles(database))
     path = (file or Path(f"chatgpt-{year}.html")).expanduser()
     with ExportFolder(path.parent) as folder, folder.writing(path.name) as out:
         out.write(page.encode("utf-8", "replace"))
-    click.echo(f"{path}: {counted.totals['prompts']:,} prompts, {counted.totals['answers']:,} answers in {year}")
+    told = [counted(year_of.totals["prompts"], "prompt"), counted(year_of.totals["answers"], "answer")]
+    click.echo(f"{path}: {', '.join(told)} in {year}")

@@ -41,11 +41,13 @@ def _print(shown: "list[Description]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from analysis.terminal import console, is_watched
+    from analysis.terminal import console, is_watched, print_running
 
     out = console()
     for place, table in enumerate(shown):
-        out.print(Text.assemble("\n" if place else "", (table.name, "bold green"), "  ", table.text))
+        if place:
+            out.print()
+        print_running(out, Text.assemble((table.name, "bold green"), "  ", table.text), indent=2)
         widest = max(map(len, table.columns))
         if not is_watched():
             for column, text in table.columns.items():

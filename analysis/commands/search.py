@@ -94,7 +94,7 @@ def _print(found: "Found", hits: "Iterable[Hit]", limit: int | None) -> None:
     for count, hit in enumerate(hits, 1):
         if hit.conversation_id != talk or count == 1:
             talk = hit.conversation_id
-            title = (one_line(hit.title), "bold")
+            title = (one_line(hit.title) or "Untitled", "bold")
             out.print(Text.assemble("\n" if count > 1 else "", ((talk or "")[:8], "dim"), "  ", title))
         speakers = {"user": "You", "assistant": one_line(hit.model_slug) or "ChatGPT"}
         who = speakers.get(hit.role or "", one_line(hit.role))

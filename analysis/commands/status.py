@@ -9,7 +9,20 @@ from analysis.cli import database_option
 from analysis.options import reading
 
 if TYPE_CHECKING:
-    from analysis.queries.health import Status
+    from rich.text import Text
+
+    from analysis.queries.health import HealthFact, Status
+
+_THINGS = {
+    "streams_error": ("exchange ended in an error", "exchanges ended in errors"),
+    "turns_not_found": ("answer was handed off and not found again", "answers were handed off and not found again"),
+    "events_unrecognised": ("event was not understood", "events were not understood"),
+    "messages_damaged": ("message may have a hole", "messages may have holes"),
+    "images_pending": ("image is still awaited", "images are still awaited"),
+    "chunks_lost": ("chunk was lost", "chunks were lost"),
+    "exchanges_uncaptured": ("exchange was not captured", "exchanges were not captured"),
+}
+"""What asks for attention in `capture_health`, of one and of several."""
 
 
 @click.command("status", short_help="Say what is captured, what runs now, what to look at.")
@@ -37,13 +50,13 @@ def command(as_json: bool, database: Path) -> None:
 def _print(found: "Status") -> None:
     from rich.text import Text
 
-    from analysis.terminal import byte_count, console, counted, local_time, one_line
+    from analysis.terminal import byte_count, console, counted, local_time, one_line, print_facts
 
     out, there = console(), found.totals
     sizes = [byte_count(found.database_bytes)]
     sizes += [f"write-ahead log {byte_count(found.log_bytes)}"] if found.log_bytes else []
     sizes += [f"{counted(there.files, 'file')} {byte_count(found.media_bytes)}"] if there.files else []
-    lines = [
+    lines: list[tuple[str, str | Text]] = [
         ("Archive", str(found.database)),
         ("Size", ", ".join(sizes)),
         ("Holds", ", ".join([counted(there.conversations, "conversation"), counted(there.messages, "message"),
@@ -56,12 +69,17 @@ def _print(found: "Status") -> None:
     lines.append(("Now", f"{counted(found.streaming, 'answer')} streaming" if found.streaming else "nothing streams"))
     for run in found.runs[:1]:
         lines.append(("Proxy", f"began {local_time(run.started_at)} and has not ended, unless it was killed"))
-    for name, text in lines:
-        out.print(Text.assemble((f"{name:<12} ", "bold"), text))
-    if not found.attention:
-        out.print(Text.assemble((f"{'Health':<12} ", "bold"), ("good", "green")))
-    for place, fact in enumerate(found.attention):
-        words = fact.name.replace("_", " ")
-        value = f"{fact.value:,}" if isinstance(fact.value, int) else fact.value
-        line = Text.assemble(("Health       " if place == 0 else " " * 13, "bold"), (f"{value} {words}", "yellow"))
-        out.print(line.append(f"  {one_line(fact.detail)}" if fact.detail else "", "dim"))
+    health = [_told(fact) for fact in found.attention] or [Text("good", "green")]
+    lines += [("" if place else "Health", fact) for place, fact in enumerate(health)]
+    print_facts(out, lines, 12)
+
+
+def _told(fact: "HealthFact") -> "Text":
+    from rich.text import Text
+
+    from analysis.terminal import counted, local_time
+
+    words = _THINGS.get(fact.name)
+    told = counted(fact.value, *words) if words and isinstance(fact.value, int) else f"{fact.name}: {fact.value}"
+    detail = local_time(fact.detail) if isinstance(fact.detail, str) else ""
+    return Text.assemble((told, "yellow"), (f"  {detail}" if detail else "", "dim"))

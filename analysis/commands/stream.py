@@ -56,36 +56,35 @@ def command(stream: str, as_json: bool, database: Path) -> None:
 def _print_facts(out: "Console", exchange: "Exchange") -> None:
     from rich.text import Text
 
-    from analysis.terminal import byte_count, local_time, one_line
+    from analysis.terminal import byte_count, counted, local_time, one_line, print_facts
 
     out.print(Text(one_line(exchange.conversation_title) or "Untitled", "bold"))
-    asked = f"{exchange.method} {exchange.host}{exchange.path}"
+    asked = f"{exchange.method or ''} {exchange.host or ''}{exchange.path or ''}".strip()
     answered = [exchange.http_version, exchange.status_code, exchange.content_encoding, exchange.encoding]
-    counted = [f"{exchange.event_count or 0:,} events", f"{byte_count(exchange.wire_bytes)} on the wire"]
+    came = [counted(exchange.event_count or 0, "event"), f"{byte_count(exchange.wire_bytes)} on the wire"]
     if exchange.unrecognised_count:
-        counted.append(f"{exchange.unrecognised_count:,} not understood")
+        came.append(f"{exchange.unrecognised_count:,} not understood")
     lines: dict[str, list[object]] = {
         "Exchange": [exchange.id],
         "Asked": [local_time(exchange.started_at, "%Y-%m-%d %H:%M:%S"), exchange.action, exchange.requested_model],
         "Request": [asked],
-        "Answer": [*answered, *counted],
+        "Answer": [*answered, *came],
         "State": [exchange.state, exchange.error],
     }
-    for name, facts in lines.items():
-        known = [one_line(str(fact)) for fact in facts if fact not in (None, "")]
-        out.print(Text.assemble((f"{name:<9} ", "bold"), " · ".join(known)))
+    known = {name: [one_line(str(fact)) for fact in facts if fact not in (None, "")] for name, facts in lines.items()}
+    print_facts(out, [(name, " · ".join(facts)) for name, facts in known.items() if facts], 9)
 
 
 def _print_curve(out: "Console", exchange: "Exchange", came: list[tuple[float, int]]) -> None:
     from rich.text import Text
 
-    from analysis.terminal import byte_count, duration, readable_width
+    from analysis.terminal import byte_count, duration, print_facts, readable_width
     from analysis.timeline import longest_gap, phases, rates
 
     found = phases(exchange)
     if found:
         told = " · ".join(f"{name} {duration(at)}" for name, at in found.items())
-        out.print(Text.assemble(("Times     ", "bold"), told))
+        print_facts(out, [("Times", told)], 9)
     speeds = rates(came, readable_width(out) - 10)
     if len(came) < 2 or not speeds:
         return
@@ -96,7 +95,7 @@ def _print_curve(out: "Console", exchange: "Exchange", came: list[tuple[float, i
     told = f"0 to {duration(came[-1][0])}, up to {byte_count(round(highest))}/s"
     if gap is not None:
         told += f"; longest silence {duration(gap.seconds)}, after {duration(gap.after)}"
-    out.print(Text(" " * 10 + told, "dim"))
+    print_facts(out, [("", Text(told, "dim"))], 9)
 
 
 def _print_events(out: "Console", exchange: "Exchange", events: "list[TypedEvent]") -> None:
@@ -111,6 +110,9 @@ def _print_events(out: "Console", exchange: "Exchange", events: "list[TypedEvent
         line = Text.assemble((f"{at:>9} ", "cyan"), f"{event.position:>6}  ", (one_line(event.type), "bold"))
         if not event.recognised:
             line.append(" (not understood)", "yellow")
+        if is_watched():
+            line.truncate(out.width, overflow="ellipsis")
         data, room = one_line(event.data), readable_width(out) - line.cell_len - 2
-        line.append("  " + (shortened(data, max(0, room)) if is_watched() else data), "dim")
+        shown = shortened(data, max(0, room)) if is_watched() else data
+        line.append(f"  {shown}" if shown else "", "dim")
         out.print(line)

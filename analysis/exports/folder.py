@@ -93,7 +93,12 @@ class ExportFolder:
 
     def _opened(self, name: str, flags: int) -> BinaryIO:
         flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name, flags, _PRIVATE_FILE, dir_fd=self._descriptor)
+        try:
+            descriptor = os.open(name, flags, _PRIVATE_FILE, dir_fd=self._descriptor)
+        except OSError as error:
+            # Nobody knows the name that a file has until it is whole.
+            error.filename = str(self.path / name.removeprefix(".").removesuffix(".part").removesuffix(".trail"))
+            raise
         try:
             os.fchmod(descriptor, _PRIVATE_FILE)
             return os.fdopen(descriptor, "r+b" if flags & os.O_RDWR else "wb")

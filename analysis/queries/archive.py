@@ -1,5 +1,6 @@
 """Which file, and which row of it: opening an archive for reading, and what a beginning of an id means."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def identify(db: sqlite3.Connection, table: str, beginning: str, column: str = "
         more = ", …" if len(found) > _MOST_NAMED else ""
         raise Unanswerable(f"“{beginning}” begins more than one id: {', '.join(found[:_MOST_NAMED])}{more}")
     return str(found[0])
+
+
+def check_archive(path: Path) -> None:
+    """Raises `Unanswerable` for a file that is none that this version writes; older ones it brings up to date."""
+    _check_file(path)
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as db:
+        version = _version(db)
+    if version < 0 or version > VERSION:
+        raise Unanswerable(_other_version(path, version))
 
 
 def _check_file(path: Path) -> None:
