@@ -25,7 +25,7 @@ from addon.errors import ArchiveError
 from addon.journal import FROM_FILE, Journal, Losses, now
 from addon.log_lines import counted, describe, open_addresses, printable, statistics
 from addon.recorder_process import RecorderProcess, missing_packages
-from addon.settings import SETTINGS
+from addon.settings import SETTINGS, misspelt
 from addon.socket_tap import BURST_SECONDS, SocketTap
 from addon.tap import Tap
 
@@ -84,6 +84,10 @@ class ChatGPTCapture:
             return
         if missing := missing_packages():
             logger.error("ChatGPT Capture: packages are missing beside mitmproxy: pip install %s", missing)
+            return
+        # An option that no addon has is kept by mitmproxy for one that might come, without a word.
+        if (unknown := misspelt(ctx.options.deferred)) is not None:
+            self._refuse(unknown)
             return
         self._database = _path(ctx.options.chatgpt_db)
         try:

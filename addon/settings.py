@@ -1,5 +1,7 @@
 """The options of the addon, as data: their names, defaults, possible values and what is said of each."""
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -47,3 +49,16 @@ SETTINGS = (
     ),
 )
 """All are text: an option of another type given a bad value would disable the addon without a word."""
+
+
+def misspelt(names: Iterable[str]) -> str | None:
+    """What to say of an option that somebody set and nobody has, where one of ours was meant; None where none was."""
+    ours = [setting.name for setting in SETTINGS]
+    for name in names:
+        # mitmproxy takes - and _ for two things, and people do not.
+        close = difflib.get_close_matches(name.lower().replace("-", "_"), ours, n=1, cutoff=0.8)
+        if close:
+            return f"there is no option {name}: {close[0]} is meant"
+        if name.lower().startswith("chatgpt"):
+            return f"there is no option {name}, only {', '.join(ours)}"
+    return None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from addon.settings import misspelt
 from scripts import loopback, scenes
 from tests.conftest import ADDON, capture, rows
 
@@ -24,6 +25,10 @@ def start(folder: Path, *options: str, cwd: Path | None = None) -> subprocess.Co
 @pytest.mark.parametrize(
     ("options", "line"),
     [
+        (["chatgpt_dbb=x"], "there is no option chatgpt_dbb: chatgpt_db is meant"),
+        (["chatgpt-raw=drop"], "there is no option chatgpt-raw: chatgpt_raw is meant"),
+        (["chatgtp_intercept=all"], "there is no option chatgtp_intercept: chatgpt_intercept is meant"),
+        (["chatgpt_colour=red"], "there is no option chatgpt_colour, only chatgpt_db, chatgpt_raw, chatgpt_temp"),
         (["chatgpt_raw=maybe"], "chatgpt_raw='maybe' is not possible: choose keep or drop"),
         (["chatgpt_temporary_chats=no"], "chatgpt_temporary_chats='no' is not possible: choose keep or skip"),
         (["chatgpt_journal_sync=1"], "chatgpt_journal_sync='1' is not possible: choose no or yes"),
@@ -45,6 +50,10 @@ def test_a_wrong_setting_stops_mitmdump_with_one_clear_line(tmp_path: Path, opti
     assert "Traceback" not in printed
     assert sum("ChatGPT Capture" in text for text in printed.splitlines()) == 1
     assert f"ChatGPT Capture: {line.format(folder=tmp_path)}" in printed
+
+
+def test_an_option_of_somebody_else_is_none_of_our_business() -> None:
+    assert misspelt(["their_option", "db", "chat_colour", "confdir"]) is None
 
 
 def test_a_missing_package_stops_mitmdump_with_one_clear_line(tmp_path: Path) -> None:
