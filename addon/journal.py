@@ -20,6 +20,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 SEGMENT_BYTES = 8 * 1024 * 1024
@@ -48,12 +49,11 @@ class Kind(IntEnum):
     RUN = 5  # JSON: `Losses`, of the writer and not of a stream
 
 
-KINDS = frozenset(int(kind) for kind in Kind)
+KINDS = {int(kind): kind for kind in Kind}
 _CHUNK = int(Kind.CHUNK)
 
 
-@dataclass(frozen=True, slots=True)
-class JournalRecord:
+class JournalRecord(NamedTuple):
     """One record as read; `at` in microseconds since the epoch."""
 
     kind: Kind

@@ -14,7 +14,6 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -125,9 +124,11 @@ class Recorder:
         self._discover(dead=final)
         for source in list(self._sources.values()):
             for record in source.reader.read():
-                with self._watching(source, record.stream):
+                try:
                     self._read(source, record)
-                if self._batch_is_full():
+                except Exception as error:
+                    self._met(error, source, record.stream)
+                if len(self._batch) != self._weighed and self._batch_is_full():
                     self._flush()
             if source.reader.damaged and not source.failed:
                 source.failed = True
@@ -173,8 +174,10 @@ class Recorder:
     def _abandon(self, source: _Source) -> None:
         """The writer is gone: what it left open ends here."""
         for number, capture in list(source.captures.items()):
-            with self._watching(source, number):
+            try:
                 self._close(source, number, capture, Closing("lost"), source.at)
+            except Exception as error:
+                self._met(error, source, number)
         source.reader.ended = True
 
     def _leave(self, path: Path) -> bool:
@@ -186,20 +189,16 @@ class Recorder:
 
     # -- captures --------------------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _watching(self, source: _Source, stream: int) -> Iterator[None]:
+    def _met(self, error: Exception, source: _Source, stream: int) -> None:
         """A bug of ours, met by one record of one stream, ends there: the others go on, the segment is kept."""
-        try:
-            yield
-        except ArchiveError:
-            raise  # met while earlier legs were looked up: no word about this stream
-        except Exception as error:
-            source.failed = True
-            self.counters["errors"] += 1
-            if stream in source.faulty:
-                return  # said already: a chunk a line would bury the terminal
-            source.faulty.add(stream)
-            report({"error": f"a bug in the capture; {source.reader.path} is kept\n{trace(error)}"})
+        if isinstance(error, ArchiveError):
+            raise error  # met while earlier legs were looked up: no word about this stream
+        source.failed = True
+        self.counters["errors"] += 1
+        if stream in source.faulty:
+            return  # said already: a chunk a line would bury the terminal
+        source.faulty.add(stream)
+        report({"error": f"a bug in the capture; {source.reader.path} is kept\n{trace(error)}"})
 
     def _read(self, source: _Source, record: JournalRecord) -> None:
         source.at = record.at
@@ -264,8 +263,10 @@ class Recorder:
             for number, capture in source.captures.items():
                 if capture.changed and moment - self._written_at.get(id(capture), 0.0) >= SNAPSHOT_SECONDS:
                     self._written_at[id(capture)] = moment
-                    with self._watching(source, number):
+                    try:
                         self._batch += capture.snapshot()
+                    except Exception as error:
+                        self._met(error, source, number)
 
     def _pause(self) -> float | None:
         """Seconds until a growing message or a thumbnail is due, None when there is none."""

@@ -103,7 +103,7 @@ class SegmentReader:
             if kind == Kind.END:
                 self.ended = True
                 return
-            yield JournalRecord(Kind(kind), stream, at, block[body:start])
+            yield JournalRecord(KINDS[kind], stream, at, block[body:start])
 
 
 class LeftSegments:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from addon.wire.redaction import redact, redact_event
+from addon.wire.redaction import is_bare_text, redact, redact_event
 
 
 def jwt(**claims: Any) -> str:
@@ -292,3 +292,29 @@ def test_an_event_keeps_no_secret_of_the_service(payload: dict[str, object]) -> 
 def test_an_event_keeps_what_was_written(payload: dict[str, object]) -> None:
     data = json.dumps(payload).encode()
     assert redact_event(data) is data
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"v":"a text"}', b'{"v": " a, {text}: [1]"}  ', b'{"v": ""}', b'{"v": "eyJhbGciOi.eyJ"}']
+)
+def test_a_bare_text_is_told_without_reading_it(data: bytes) -> None:
+    assert is_bare_text(data)
+    assert redact_event(data) is data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"v": 1, "token": "abc"}',
+        b'{"v": "a", "token": "abc"}',
+        b'{"v": {"token": "abc"}}',
+        b'{"v": ["token", "abc"]}',
+        b'{"v": "a \\" quotation"}',
+        b'{"p": "/a", "v": "b"}',
+        b'{"v": "cut',
+        b'{"v": 1, "token"}',
+        b"",
+    ],
+)
+def test_nothing_else_is_a_bare_text(data: bytes) -> None:
+    assert not is_bare_text(data)

@@ -5,6 +5,7 @@ nothing of sockets, files or databases; its clock is the time each chunk carries
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from addon.answers.continuation import Continuation
 from addon.answers.conversation import ConversationDecoder
@@ -74,7 +75,7 @@ class Capture:
         self._wire_bytes = self._body_bytes = self._undecoded_bytes = 0
         self._first_event_at: int | None = None
         self._prompts_due = True
-        self._written: Stream | None = None
+        self._written: dict[str, Any] | None = None
         self._closed_as: tuple[str, str | None, int] | None = None
         try:
             self._content = ContentDecoder(opening.content_encoding)
@@ -133,11 +134,10 @@ class Capture:
         if self.skipped:
             return []
         records = self._with_prompts(self._decoder.snapshot())
-        stream = self._stream()
         # What only counts is written with the rest: it changes with each chunk.
-        facts = replace(stream, event_count=0, unrecognised_count=0, wire_bytes=0, body_bytes=0)
+        facts = self._facts()
         if self._written != facts:
-            records.insert(0, stream)
+            records.insert(0, self._stream())
             self._written = facts
         return records
 
@@ -234,7 +234,7 @@ class Capture:
         self._evidence.received(piece)
         events = [(event, redact_event(event.data)) for event in self._parser.feed(piece)]
         for event, data in events:
-            records += self._event(event if data is event.data else replace(event, data=data), at)
+            records += self._event(event if data is event.data else event._replace(data=data), at)
         self._evidence.events(events)
 
     def _event(self, event: Event, at: int) -> list[Record]:
@@ -249,7 +249,7 @@ class Capture:
 
     def _unterminated(self, event: Event, at: int, records: list[Record]) -> None:
         """The event a cut stream ended in: read when it is whole but for its blank line, else kept as it is."""
-        records += self._event(replace(event, data=redact(event.data, tokens=True)), at)
+        records += self._event(event._replace(data=redact(event.data, tokens=True)), at)
 
     def _whole_document(self, at: int, records: list[Record]) -> None:
         """A send that was answered by no event stream: an error, a challenge, a step of the turn, or a hand-off."""
@@ -300,27 +300,33 @@ class Capture:
         return self._request.prompts(self._decoder.conversation_id) + records
 
     def _stream(self) -> Stream:
-        opening, decoder, known = self.opening, self._decoder, self._way.inherited
-        # The first token of an earlier leg is that one's.
-        token_at = decoder.messages.first_token_at or 0
-        state, error, ended_at = self._closed_as or ("streaming", None, None)
-        return opening.stream(
-            conversation_id=decoder.conversation_id,
-            resume_offset=self._request.offset,
-            request_message_id=self._request.message_id
-            or decoder.turn.request_message_id
-            or known("request_message_id"),
-            turn_exchange_id=decoder.turn_exchange_id or known("turn_exchange_id"),
-            requested_model=decoder.exchange.requested_model,
-            action=self._request.action or known("action"),
-            encoding=decoder.encoding,
-            state=state,
-            error=error,
-            first_event_at=self._first_event_at if opening.timed else None,
-            first_token_at=token_at if opening.timed and token_at >= opening.started_at else None,
-            ended_at=ended_at,
+        return self.opening.stream(
+            **self._facts(),
             event_count=self._way.event_count,
             unrecognised_count=self._way.unrecognised_count,
             wire_bytes=self._wire_bytes,
             body_bytes=self._body_bytes,
         )
+
+    def _facts(self) -> dict[str, Any]:
+        """What is known of the exchange, as columns of its row; what only counts is not among them."""
+        opening, decoder, known = self.opening, self._decoder, self._way.inherited
+        # The first token of an earlier leg is that one's.
+        token_at = decoder.messages.first_token_at or 0
+        state, error, ended_at = self._closed_as or ("streaming", None, None)
+        return {
+            "conversation_id": decoder.conversation_id,
+            "resume_offset": self._request.offset,
+            "request_message_id": self._request.message_id
+            or decoder.turn.request_message_id
+            or known("request_message_id"),
+            "turn_exchange_id": decoder.turn_exchange_id or known("turn_exchange_id"),
+            "requested_model": decoder.exchange.requested_model,
+            "action": self._request.action or known("action"),
+            "encoding": decoder.encoding,
+            "state": state,
+            "error": error,
+            "first_event_at": self._first_event_at if opening.timed else None,
+            "first_token_at": token_at if opening.timed and token_at >= opening.started_at else None,
+            "ended_at": ended_at,
+        }

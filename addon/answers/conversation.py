@@ -16,6 +16,7 @@ from addon.answers.typed_events import PINGS, RECOGNISED, Turn, TypedEvents
 from addon.records import Conversation, Message, Record, TypedEvent
 from addon.wire.budget import Budget, loads_bounded, memory_of
 from addon.wire.payload import dumps, mapping, scalars, string
+from addon.wire.redaction import is_bare_text
 from addon.wire.sse import Event
 from addon.wire.updates import UPDATES, updates_in
 
@@ -45,6 +46,8 @@ class ConversationDecoder:
         self._delta = DeltaDecoder(whole=not offset, budget=self._budget)
         self._undecodable = False
         self._channels: dict[int | float, MessageState] = {}
+        # The message that a bare text goes on with, as long as nothing else comes.
+        self._writing: MessageState | None = None
         self._sizes: dict[str, int] = {}
         self._unread = UnreadFrames()
         self._current_node: str | None = None
@@ -55,6 +58,10 @@ class ConversationDecoder:
     def apply(self, event: Event, at: int) -> list[Record]:
         """Read one event that arrived at `at`; the records that must be written whatever comes next."""
         self._at = max(self._at + 1, at)
+        if self._writing is not None:
+            if self._writes_on(event, self._writing):
+                return []
+            self._writing = None
         data = event.data.strip()
         if not data or event.type in PINGS:
             return []
@@ -111,6 +118,20 @@ class ConversationDecoder:
         socket = isinstance(fields.get("wss_url"), str)
         self._typed("websocket_handoff" if socket else "answer_without_events", answer, 0, recognised=accepted)
         return self._taken()
+
+    def _writes_on(self, event: Event, state: MessageState) -> bool:
+        """Read the usual event, a bare text that goes on with a message; whether it was one."""
+        if event.type != "delta" or not is_bare_text(event.data):
+            return False
+        try:
+            text = loads_bounded(event.data)["v"]
+        except (ValueError, TypeError, KeyError):
+            return False
+        if type(text) is not str or not self._delta.writes_on(text):
+            return False
+        self.event_count += 1
+        state.changed, state.at, state.waits = True, self._at, state.finished
+        return True
 
     def _payload(self, event: Event, position: int) -> None:
         try:
@@ -198,7 +219,7 @@ class ConversationDecoder:
             state.damaged, state.only_grew = True, False
         self._channels[self._delta.channel] = state
         if grows and not (shown or state.awaits_token):
-            state.changed, state.at, state.waits = True, self._at, state.finished  # the usual case
+            state.changed, state.at, state.waits, self._writing = True, self._at, state.finished, state
         else:
             self._change(state, before)
 
@@ -207,6 +228,12 @@ class ConversationDecoder:
         if payload.get("error"):
             self._conversation_is(payload.get("conversation_id"))
             self._service_error(payload, position)
+        message = mapping(payload.get("message"))
+        known = self.messages.get(string(message.get("id")))
+        same = known is not None and known.conversation_id == payload.get("conversation_id")
+        if known is not None and same and known.grows_into(message):
+            known.message, known.changed, known.at = message, True, self._at  # the usual case
+            return
         state, before = self._show(payload)
         if state is not None:
             self._change(state, before)

@@ -68,9 +68,7 @@ class DeltaDecoder:
     def apply(self, delta: Mapping[str, Any]) -> list[str]:
         """Apply the object of one `delta` event to the document of `self.channel`; a line for each wrong operation."""
         value = delta.get("v", _MISSING)
-        if self._tail is not None and type(value) is str and len(delta) == 1:
-            self._budget.hold_text(value)
-            self._tail.write(value)
+        if type(value) is str and len(delta) == 1 and self.writes_on(value):
             return []
         self._tail = None
         channel, pointer, verb = delta.get("c", self.channel), delta.get("p", self.pointer), delta.get("o", self.verb)
@@ -87,6 +85,14 @@ class DeltaDecoder:
         else:
             self._try(_split(pointer), verb, value, errors)
         return errors
+
+    def writes_on(self, text: str) -> bool:
+        """Apply `{"v": text}` when it goes on with the text that the last operation appended to; whether it did."""
+        if self._tail is None:
+            return False
+        self._budget.hold_text(text)
+        self._tail.write(text)
+        return True
 
     def misses(self, delta: Mapping[str, Any]) -> bool:
         """Whether an operation edits what was said before this decoder began; then it is not to be applied."""

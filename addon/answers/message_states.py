@@ -8,7 +8,7 @@ stored in the end does not depend on when anybody looked.
 from dataclasses import dataclass
 from typing import Any
 
-from addon.answers.messages import Observation, assets_of, continues, read_message, text_of
+from addon.answers.messages import Observation, assets_of, continues, is_visible, read_message, text_of
 from addon.errors import StreamError
 from addon.records import Message, MessageGrowth, Record
 from addon.wire.budget import MAX_MESSAGES
@@ -63,6 +63,11 @@ class MessageState:
         return mapping(self.message.get("author")).get("role")
 
     @property
+    def content_type(self) -> str | None:
+        """`content.content_type`."""
+        return string(mapping(self.message.get("content")).get("content_type"))
+
+    @property
     def says_finished(self) -> bool:
         """Whether its `status` says so; `finished` is what it said when it last changed."""
         return string(self.message.get("status")) not in (None, "in_progress")
@@ -71,6 +76,17 @@ class MessageState:
     def awaits_token(self) -> bool:
         """Whether the first of its words, which is timed, is still to come."""
         return self.first_token_at is None and self.role in _BY_MODEL
+
+    def grows_into(self, message: dict[str, Any]) -> bool:
+        """Whether a message that comes whole is this one, still in progress, with nothing new but a longer text."""
+        if self.finished or self.moderated or self.awaits_token:
+            return False
+        content, earlier = mapping(message.get("content")), mapping(self.message.get("content"))
+        match content.get("parts"), earlier.get("parts"):
+            case [str(text)], [str(before)] if before and text.startswith(before):
+                same_kind = {**content, "parts": earlier["parts"]} == earlier
+                return same_kind and {**message, "content": earlier} == self.message
+        return False
 
     @property
     def parent_id(self) -> str | None:
@@ -98,9 +114,8 @@ class MessageStates:
     def answer(self) -> Message | None:
         """The last message that the assistant addressed to the person."""
         for state in reversed(self._states.values()):
-            record = self.record(state, None, live=False)
-            if record.role == "assistant" and record.visible and record.content_type not in THINKING:
-                return record
+            if state.role == "assistant" and is_visible(state.message) and state.content_type not in THINKING:
+                return self.record(state, None, live=False)
         return None
 
     @property
@@ -259,5 +274,5 @@ class MessageStates:
             return
         state.first_token_at = at
         to_person = state.role == "assistant" and state.message.get("recipient") in (None, "all")
-        if to_person and string(content.get("content_type")) not in THINKING:
+        if to_person and state.content_type not in THINKING:
             self.first_token_at = self.first_token_at or at

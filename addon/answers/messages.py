@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from addon.answers import images
-from addon.records import Asset, Certainty, Citation, Message
+from addon.records import Asset, Certainty, Citation, Message, value
 from addon.wire.asset_ids import pointer_id
 from addon.wire.payload import array, boolean, dumps, integer, mapping, microseconds, number, scalars, string
 
 _CONTEXT_TYPES = frozenset({"user_editable_context", "model_editable_context"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Observation:
     """Who saw a message, when (microseconds), and what the exchange knows that the message does not say."""
 

@@ -4,6 +4,7 @@
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from addon.records import Conversation, DocumentRead
@@ -12,37 +13,41 @@ from addon.wire.payload import dumps, loads, mapping
 
 _NEWEST = ("title", "current_node", "default_model_slug", "is_archived", "is_starred")
 
-_UPDATE = f"""
-    UPDATE conversations SET
-      {", ".join(f"{name} = :{name}" for name in _NEWEST)}, metadata = :metadata, told_at = :told_at,
-      -- What a request lets one guess gives way to what the service says.
-      created_at = CASE WHEN :document THEN coalesce(:created_at, created_at)
-                        ELSE coalesce(created_at, :created_at) END,
-      updated_at = max(coalesce(updated_at, :updated_at), coalesce(:updated_at, updated_at)),
-      gizmo_id = coalesce(:gizmo_id, gizmo_id),
-      conversation_origin = coalesce(:conversation_origin, conversation_origin),
-      is_temporary = max(coalesce(is_temporary, :is_temporary), coalesce(:is_temporary, is_temporary)),
-      first_seen_at = min(first_seen_at, :seen),
-      last_seen_at = max(last_seen_at, :seen)
-    WHERE id = :id"""
+_UPDATED = (
+    *_NEWEST, "metadata", "told_at", "created_at", "updated_at", "gizmo_id", "conversation_origin", "is_temporary",
+    "first_seen_at", "last_seen_at",
+)  # fmt: skip
+_UPDATE = f"UPDATE conversations SET {', '.join(f'{name} = :{name}' for name in _UPDATED)} WHERE id = :id"
 
 
-def write_conversation(db: sqlite3.Connection, record: Conversation) -> None:
-    """Merge one account of a conversation into its row."""
-    ensure_conversation(db, record.id, record.source, record.at)
-    seen = timestamp(record.at) or ""
-    row = db.execute("SELECT * FROM conversations WHERE id = ?", (record.id,)).fetchone()
-    told_at = _object(row["told_at"])
-    values = columns(record) | {"seen": seen}
-    if record.document and record.created_at is not None:
-        told_at["created_at"] = max(seen, str(told_at.get("created_at", "")))
+def write_accounts(db: sqlite3.Connection, records: Sequence[Conversation]) -> None:
+    """Merge several accounts of one conversation into its row, one after another."""
+    ensure_conversation(db, records[0].id, records[0].source, records[0].at)
+    row = dict(db.execute("SELECT * FROM conversations WHERE id = ?", (records[0].id,)).fetchone())
+    told_at, rest = _object(row["told_at"]), _object(row["metadata"])
+    for record in records:
+        _merge(row, told_at, rest, record)
+    row |= {"metadata": dumps(rest) if rest else None, "told_at": dumps(told_at) if told_at else None}
+    db.execute(_UPDATE, row)
+
+
+def _merge(row: dict[str, Any], told_at: dict[str, Any], rest: dict[str, Any], record: Conversation) -> None:
+    values, seen = columns(record), timestamp(record.at) or ""
     for name in _NEWEST:
-        values[name] = _latest(told_at, name, (values[name], seen), row[name])
-    rest = _object(row["metadata"])
+        row[name] = _latest(told_at, name, (values[name], seen), row[name])
     for key, value in _object(record.metadata).items():
         rest[key] = _latest(told_at, f"metadata.{key}", (value, seen), rest.get(key))
-    values |= {"metadata": dumps(rest) if rest else None, "told_at": dumps(told_at) if told_at else None}
-    db.execute(_UPDATE, values)
+    if values["created_at"] is not None:
+        # What a request lets one guess gives way to what the service says.
+        if record.document:
+            told_at["created_at"] = max(seen, str(told_at.get("created_at", "")))
+        if record.document or row["created_at"] is None:
+            row["created_at"] = values["created_at"]
+    for name in ("updated_at", "is_temporary"):
+        row[name] = max((value for value in (row[name], values[name]) if value is not None), default=None)
+    for name in ("gizmo_id", "conversation_origin"):
+        row[name] = row[name] if values[name] is None else values[name]
+    row["first_seen_at"], row["last_seen_at"] = min(row["first_seen_at"], seen), max(row["last_seen_at"], seen)
 
 
 def _latest(told_at: dict[str, Any], name: str, said: tuple[Any, str], known: Any) -> Any:

@@ -144,7 +144,9 @@ def _replace(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     columns["first_token_at"] = _earlier(old["first_token_at"], columns["first_token_at"])
     columns["first_seen_at"] = min(columns["first_seen_at"], old["first_seen_at"])
     columns["last_seen_at"] = max(columns["last_seen_at"], old["last_seen_at"])
-    _update(db, old["n"], columns)
+    # An index is written anew for each of its columns that is named, changed or not.
+    if changed := {name: value for name, value in columns.items() if value != old[name]}:
+        _update(db, old["n"], changed)
 
 
 def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:

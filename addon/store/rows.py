@@ -1,8 +1,11 @@
 """Values as SQLite holds them, and the statements that every table shares. Parameters only, never text in SQL."""
 
 import sqlite3
+from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,20 +32,29 @@ def _second(seconds: int) -> str:
 
 def columns(record: Any) -> dict[str, Any]:
     """A record's fields by column name, times as text."""
-    return {
-        name: timestamp(getattr(record, name)) if name.endswith("_at") else getattr(record, name)
-        for name in record.__slots__
-    }
+    names, values, times = _fields(record.__class__)
+    row = dict(zip(names, values(record), strict=True))
+    for name in times:
+        row[name] = timestamp(row[name])
+    return row
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
+    names = tuple(field.name for field in fields(kind))
+    return names, attrgetter(*names), tuple(name for name in names if name.endswith("_at"))
 
 
 def upsert(db: sqlite3.Connection, table: str, key: str, values: dict[str, Any]) -> None:
     """Write a row whole; `table`, `key` and the names of `values` are ours, never the wire's."""
-    updates = ", ".join(f"{name} = excluded.{name}" for name in values if name != key)
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    db.execute(
-        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {updates}",
-        list(values.values()),
-    )
+    db.execute(_upserting(table, key, tuple(values)), tuple(values.values()))
+
+
+@cache
+def _upserting(table: str, key: str, columns: tuple[str, ...]) -> str:
+    updates = ", ".join(f"{name} = excluded.{name}" for name in columns if name != key)
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {updates}"
 
 
 def ensure_conversation(db: sqlite3.Connection, identity: str | None, source: str, at: int) -> None:

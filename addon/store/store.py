@@ -6,6 +6,7 @@ Everything is an upsert: what is read twice changes nothing (`message_rows` has 
 import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from addon.records import (
     TypedEvent,
 )
 from addon.store.asset_rows import write_file, write_location, write_thumbnail
-from addon.store.conversation_rows import has_read, write_conversation, write_document_read
+from addon.store.conversation_rows import has_read, write_accounts, write_document_read
 from addon.store.database import PASSING, code, connect, damages, identity, reason, refuses
 from addon.store.document_rows import write_body, write_canvas, write_listed_image, write_seen
 from addon.store.merge_rows import write_asset, write_image, write_mention, write_sources, write_version
@@ -55,6 +56,9 @@ _NAMED_BY_A_RETRY = """
     FROM (SELECT conversation_id FROM streams
           WHERE request_message_id = ?1 AND conversation_id IS NOT NULL LIMIT 1) AS named
     WHERE request_message_id = ?1 AND streams.conversation_id IS NULL"""
+
+_EVENT = [field.name for field in fields(TypedEvent)]
+_INSERT_EVENT = f"INSERT OR REPLACE INTO events ({', '.join(_EVENT)}) VALUES (:{', :'.join(_EVENT)})"
 
 
 class StoreBusy(Exception):
@@ -215,8 +219,7 @@ class Store:
             pausing = pays_to_pause(records)
             if pausing:
                 pause(self._db)
-            for record in records:
-                self._write(record)
+            self._write(records)
             if pausing:
                 resume(self._db)
             self._db.execute("COMMIT")
@@ -225,8 +228,18 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _write(self, record: Record) -> None:
-        _WRITERS[type(record)](self._db, record)
+    def _write(self, records: Sequence[Record]) -> None:
+        """Each record in its turn; what is said of a conversation as a whole together, at the end."""
+        accounts: dict[str, list[Conversation]] = {}
+        for record in records:
+            if isinstance(record, Conversation):
+                if record.id not in accounts:
+                    ensure_conversation(self._db, record.id, record.source, record.at)
+                accounts.setdefault(record.id, []).append(record)
+            else:
+                _WRITERS[type(record)](self._db, record)
+        for said in accounts.values():
+            write_accounts(self._db, said)
 
 
 def _leg(row: sqlite3.Row) -> Leg:
@@ -246,9 +259,7 @@ def _write_stream(db: sqlite3.Connection, record: Stream) -> None:
 
 
 def _write_event(db: sqlite3.Connection, record: TypedEvent) -> None:
-    values = columns(record)
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    db.execute(f"INSERT OR REPLACE INTO events ({names}) VALUES ({marks})", list(values.values()))
+    db.execute(_INSERT_EVENT, columns(record))
 
 
 def _write_request(db: sqlite3.Connection, record: RequestBody) -> None:
@@ -258,7 +269,6 @@ def _write_request(db: sqlite3.Connection, record: RequestBody) -> None:
 _WRITERS: Mapping[type, Callable[[sqlite3.Connection, Any], None]] = {
     Message: write_message,
     MessageGrowth: write_growth,
-    Conversation: write_conversation,
     DocumentRead: write_document_read,
     CanvasDocument: write_canvas,
     ListedImage: write_listed_image,

@@ -4,7 +4,7 @@ Sans-I/O. An event is returned as soon as the line end of its blank line is ther
 Each byte is looked at and copied a fixed number of times, and what is held back is bounded by `MAX_EVENT_BYTES`.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from addon.errors import StreamError
 
@@ -14,10 +14,10 @@ MAX_LINES = 10_000_000
 
 _BOM = b"\xef\xbb\xbf"
 _LF, _CR = b"\n\r"
+_COLON = b":"[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One dispatched event.
 
     `type` is the `event` field ("message" when there was none), `data` the data lines joined by LF, as bytes;
@@ -68,9 +68,15 @@ class EventStreamParser:
         self._lines += len(lines)
         if self._lines > MAX_LINES:
             raise StreamError(f"more than {MAX_LINES} lines")
-        for line in lines:
-            self._offset += len(line)
-            self._line(self._join(line.rstrip(b"\r\n")), events)
+        for ended in lines:
+            self._offset += len(ended)
+            line = ended.rstrip(b"\r\n")
+            if self._partial or self._at_start:
+                line = self._join(line)
+            if line:
+                self._field(line)
+            else:
+                self._dispatch(events)
         if rest:
             self._offset += len(rest)
             self._partial += rest
@@ -80,8 +86,8 @@ class EventStreamParser:
     def close(self) -> list[Event]:
         """What the end of the stream leaves: at most one event, flagged as not terminated."""
         events: list[Event] = []
-        if self._partial:
-            self._line(self._join(b""), events)
+        if self._partial and (line := self._join(b"")):
+            self._field(line)
         if self._data:
             self._dispatch(events, terminated=False)
         return events
@@ -95,13 +101,13 @@ class EventStreamParser:
             line = line.removeprefix(_BOM)
         return line
 
-    def _line(self, line: bytes, events: list[Event]) -> None:
-        if not line:
-            self._dispatch(events)
-            return
+    def _field(self, line: bytes) -> None:
         self._check(len(line))
+        if line[0] == _COLON:
+            return
         field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
+        if value[:1] == b" ":
+            value = value[1:]
         if field == b"data":
             self._data += value
             self._data.append(_LF)

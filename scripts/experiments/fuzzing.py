@@ -14,6 +14,7 @@ import io
 import sys
 import tempfile
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,12 @@ def read(body: bytes, known: Opening, request: bytes, cut: int, *, looks: bool) 
 def check(records: list[Record]) -> None:
     """Every value is one that SQLite takes."""
     for record in records:
-        for name in record.__slots__:
-            value: Any = getattr(record, name)
+        for field in fields(record):
+            value: Any = getattr(record, field.name)
             if isinstance(value, str):
                 value.encode()
             elif isinstance(value, int):
-                assert -(2**63) <= value < 2**63, (type(record).__name__, name)
+                assert -(2**63) <= value < 2**63, (type(record).__name__, field.name)
 
 
 def last_texts(records: list[Record]) -> dict[str, str | None]:
