@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.recording import FINISHED, Archive, envelope, message, request, v0
 
+SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" onload="window.pwned=1"><script>window.pwned=1</script></svg>"""
+
 TITLE = '<img src="{trap}/title.png" onerror="window.pwned=1">payload"\'><script>window.pwned=1</script>'
 
 HOSTILE = {
@@ -35,7 +37,11 @@ def hostile_archive(database: Path, trap: str) -> Path:
         archive.record(
             v0(
                 *_turn(name, text, trap),
-                {"type": "title_generation", "title": TITLE.format(trap=trap), "conversation_id": f"{name}-'\"><i>"},
+                {
+                    "type": "title_generation",
+                    "title": f"{TITLE.format(trap=trap)} {text}",
+                    "conversation_id": f"{name}-'\"><i>",
+                },
                 {"type": text, "data": text},
             ),
             request(f"u-{name}", text),
@@ -46,14 +52,17 @@ def hostile_archive(database: Path, trap: str) -> Path:
 
 
 def _turn(name: str, text: str, trap: str) -> list[dict[str, Any]]:
-    talk, model = f"{name}-'\"><i>", f"model<img src={trap}/model.png onerror=window.pwned=1>"
+    talk, model = f"{name}-'\"><i>", f"model<img src={trap}/model.png onerror=window.pwned=1> {text}"
     call = json.dumps({"prompt": text, "size": "1024x1024", "name": text, "type": "document", "content": text})
     part = {
         "content_type": "image_asset_pointer",
         "asset_pointer": f"sediment://file_{name}<img src={trap}/pointer.png>",
         "width": 1,
         "height": 1,
-        "metadata": {"generation": {"gen_id": text}, "dalle": {"prompt": text, "seed": 1, "gen_id": text}},
+        "metadata": {
+            "generation": {"gen_id": text},
+            "dalle": {"prompt": text, "seed": 1, "gen_id": text, "parent_gen_id": text},
+        },
     }
     cited = {
         "content_references": [

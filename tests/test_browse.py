@@ -382,7 +382,8 @@ def test_pages_of_others_get_nothing_but_a_link_may_be_followed(
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("page", ["/", "/-/archive/health", "/chatgpt/messages", "/-/messages"])
 def test_nothing_can_be_written(client: Client, method: str, page: str) -> None:
-    assert client.ask(page, method).status_code == 405
+    answer = client.ask(page, method)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_only_who_has_the_token_gets_in(showcase: Path) -> None:
@@ -453,6 +454,9 @@ def test_the_secret_is_kept_private_and_one_that_is_not_is_not_used(tmp_path: Pa
         ("/chatgpt/nothing", 404, "Not found"),
         ("/chatgpt?sql=delete+from+messages", 400, ""),
         ("/chatgpt?sql=nonsense", 400, ""),
+        ("/chatgpt/messages?_sort=nothing", 400, "Cannot sort table by nothing"),
+        ("/chatgpt?sql=WITH+RECURSIVE+n(i)+AS+(SELECT+1+UNION+ALL+SELECT+i%2b1+FROM+n)+SELECT+count(*)+FROM+n", 400, "This takes too long"),
+        ("/chatgpt.db", 403, "Database download is forbidden"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_said_with_its_status(

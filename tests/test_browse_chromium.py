@@ -1,21 +1,28 @@
 """The pages in a real Chromium: they look, move and keep to themselves as they should, whatever the archive holds."""
 
 import contextlib
+import hashlib
 import http.server
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 
 from addon.answers.capture import Capture
 from addon.exchange import Closing
+from analysis.browse.files import media_folder
+from analysis.questions import QUESTIONS
+from analysis.schema import descriptions
 from tests.browsing import Running, chromium, running
-from tests.hostile_texts import HOSTILE, TITLE, hostile_archive
+from tests.hostile_texts import HOSTILE, SVG, TITLE, hostile_archive
 from tests.recording import FINISHED, TEXT, Archive, delta, event, message, opening, request, shown, v1
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium: apt-get install chromium")
@@ -57,11 +64,11 @@ class Browser:
         return self._contexts[scheme, width]
 
     @contextlib.contextmanager
-    def look(self, path: str, scheme: str = "light", width: str = "wide") -> Iterator[Seen]:
+    def look(self, path: str, scheme: str = "light", width: str = "wide", pause: int = 200) -> Iterator[Seen]:
         seen = Seen(self.context(scheme, width).new_page())
         watch(seen)
         seen.page.goto(self.base + path)
-        seen.page.wait_for_timeout(200)
+        seen.page.wait_for_timeout(pause)
         yield seen
         seen.page.close()
 
@@ -312,8 +319,8 @@ class Trap(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def trap() -> Iterator[tuple[str, list[str]]]:
+@contextlib.contextmanager
+def trapping() -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Noting", (Trap,), {"asked": asked}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -324,42 +331,114 @@ def trap() -> Iterator[tuple[str, list[str]]]:
     server.server_close()
 
 
-def test_the_trap_catches_a_naive_page(engine: Any, trap: tuple[str, list[str]]) -> None:
-    address, asked = trap
-    context = engine.new_context()
-    page = context.new_page()
-    page.set_content(
-        f"<h1>{TITLE.format(trap=address)}</h1>" + "".join(text.format(trap=address) for text in HOSTILE.values())
-    )
-    page.wait_for_timeout(1_500)
-    context.close()
+def test_the_trap_catches_a_naive_page(engine: Any) -> None:
+    with trapping() as (address, asked):
+        context = engine.new_context()
+        page = context.new_page()
+        page.set_content(
+            f"<h1>{TITLE.format(trap=address)}</h1>" + "".join(text.format(trap=address) for text in HOSTILE.values())
+        )
+        page.wait_for_timeout(1_500)
+        context.close()
     assert len(asked) >= 4
 
 
-def test_a_hostile_archive_is_harmless_on_every_page(engine: Any, tmp_path: Path, trap: tuple[str, list[str]]) -> None:
-    address, asked = trap
-    database = hostile_archive(tmp_path / "chatgpt.db", address)
-    with contextlib.closing(sqlite3.connect(database)) as db:
-        talks = [row[0] for row in db.execute("SELECT id FROM conversations")]
-        image = db.execute("SELECT id FROM image_generations").fetchone()[0]
-        streams = [row[0] for row in db.execute("SELECT id FROM streams")]
-    from urllib.parse import quote
+class Hostile(NamedTuple):
+    """A hostile archive, a server of it, and who has asked the trap since."""
 
-    pages = [
-        "/", "/-/archive?q=payload", "/-/archive?q=" + quote("<img src=x onerror=alert(1)>"), "/-/archive/images", f"/-/archive/images/{image}",
-        "/-/archive/usage?from=&to=", "/-/archive/health", "/chatgpt/messages?_size=20", "/chatgpt/conversations", "/chatgpt/image_generations",
-        "/chatgpt/turns", "/chatgpt/search_messages?q=payload", "/chatgpt?sql=select+*+from+messages",
-        *(f"/-/archive/c/{quote(talk, safe='')}?q=payload" for talk in talks),
-        *(f"/-/archive/streams/{quote(stream, safe='')}" for stream in streams),
+    database: Path
+    server: Running
+    browser: Browser
+    asked: list[str]
+
+
+@pytest.fixture(scope="module")
+def hostile(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
+    folder = tmp_path_factory.mktemp("hostile")
+    with trapping() as (address, asked):
+        database = hostile_archive(folder / "chatgpt.db", address)
+        with running(database, folder / "state") as server, browsing(engine, server) as browser:
+            yield Hostile(database, server, browser, asked)
+
+
+def hostile_pages(database: Path) -> list[str]:
+    def addresses(place: str, query: str) -> list[str]:
+        with contextlib.closing(sqlite3.connect(database)) as db:
+            return [place.format(quote(str(row[0]), safe="")) for row in db.execute(query)]
+
+    return [
+        "/", "/-/archive?q=payload", "/-/archive?q=" + quote("<img src=x onerror=alert(1)>"), "/-/archive/images",
+        "/-/archive/images?q=" + quote('"><script>window.pwned=1</script>'), "/-/archive/usage?from=&to=", "/-/archive/health",
+        *addresses("/-/archive/c/{}?q=payload", "SELECT id FROM conversations"),
+        *addresses("/-/archive/images/{}", "SELECT id FROM image_generations"),
+        *addresses("/-/archive/streams/{}", "SELECT id FROM streams"),
     ]  # fmt: skip
-    with running(database, tmp_path / "state") as server, browsing(engine, server) as browser:
-        for path in pages:
-            with browser.look(path) as seen:
-                for details in seen.page.locator("details").all():
-                    details.evaluate("element => { element.open = true }")
-                seen.page.wait_for_timeout(150)
-                keeps_to_itself(seen, server.base, path)
-    assert asked == []
+
+
+def stock_pages() -> list[str]:
+    return [
+        "/-/tables", "/chatgpt", "/-/metadata", "/chatgpt?sql=select+*+from+messages",
+        "/chatgpt?sql=select+text+as+%22%3Cscript%3Ewindow.pwned%3D1%3C%2Fscript%3E%22+from+messages",
+        "/chatgpt/messages?_search=payload&_facet=text&_facet=model_slug", "/chatgpt/messages?text=%3Cscript%3E",
+        *(f"/chatgpt/{table}?_size=50" for table in descriptions()),
+        *(f"/chatgpt/messages/{n}" for n in range(1, 5)),
+        *(f"/chatgpt/{name}?q=payload&id=1&seed=1&since=&until=" for name in QUESTIONS),
+    ]  # fmt: skip
+
+
+def test_a_hostile_archive_is_harmless_on_every_page(hostile: Hostile) -> None:
+    pages = hostile_pages(hostile.database)
+    assert len(pages) > 3 * len(HOSTILE)
+    are_harmless(hostile, pages)
+
+
+def test_a_hostile_archive_is_harmless_on_the_stock_pages(hostile: Hostile) -> None:
+    are_harmless(hostile, stock_pages())
+
+
+def are_harmless(hostile: Hostile, pages: list[str]) -> None:
+    for path in pages:
+        with hostile.browser.look(path, pause=0) as seen:
+            seen.page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+            seen.page.wait_for_timeout(150)
+            keeps_to_itself(seen, hostile.server.base, path)
+    assert hostile.asked == []
+
+
+def test_exports_and_the_report_of_a_hostile_archive_are_harmless(
+    hostile: Hostile, engine: Any, tmp_path: Path
+) -> None:
+    for command in (
+        ["export", "--html", "--tools", "--branches", str(tmp_path / "each")],
+        ["export", "--html", "--single", "--tools", str(tmp_path / "one")],
+        ["report", str(tmp_path / "year.html")],
+    ):
+        subprocess.run([sys.executable, "-m", "analysis", "--db", str(hostile.database), *command], check=True)
+    files = sorted(tmp_path.rglob("*.html"))
+    assert len(files) == len(HOSTILE) + 2
+    context = engine.new_context()
+    for file in files:
+        seen = Seen(context.new_page())
+        watch(seen)
+        seen.page.goto(file.as_uri())
+        seen.page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+        seen.page.wait_for_timeout(200)
+        keeps_to_itself(seen, "file://", file.as_uri().removeprefix("file://"))
+        seen.page.close()
+    context.close()
+    assert hostile.asked == []
+
+
+def test_a_picture_with_a_script_is_only_saved(hostile: Hostile) -> None:
+    digest = hashlib.sha256(SVG).hexdigest()
+    place = media_folder(hostile.database) / digest[:2] / f"{digest}.png"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(SVG)
+    page = hostile.browser.context().new_page()
+    with page.expect_download() as download, contextlib.suppress(Exception):
+        page.goto(f"{hostile.browser.base}/-/archive/file/{digest}")  # raises, since no page comes of it
+    assert download.value.path().read_bytes() == SVG
+    page.close()
 
 
 def keeps_to_itself(seen: Seen, base: str, path: str) -> None:
@@ -369,5 +448,6 @@ def keeps_to_itself(seen: Seen, base: str, path: str) -> None:
     others = [url for url in seen.requests if not url.startswith((base + "/", "data:image/svg+xml"))]
     assert others == [], path
     assert page.evaluate("window.pwned === undefined"), path
-    assert page.locator("iframe, object, embed, base, meta[http-equiv]").count() == 0, path
+    active = "iframe, object, embed, base, meta[http-equiv]:not([http-equiv='Content-Security-Policy'])"
+    assert page.locator(active).count() == 0, path
     assert page.locator("a[href^='javascript:' i], a[href^='data:' i], form[action^='http']").count() == 0, path

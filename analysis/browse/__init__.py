@@ -24,7 +24,16 @@ from analysis.browse.home import home_page, recent
 from analysis.browse.images_page import gallery_page, image_page
 from analysis.browse.metadata import metadata
 from analysis.browse.search_page import search_page
-from analysis.browse.site import Problem, Site, View, error_page, find_archive, is_archive, no_such_page
+from analysis.browse.site import (
+    Problem,
+    Site,
+    View,
+    error_page,
+    find_archive,
+    is_archive,
+    no_such_page,
+    problem_of,
+)
 from analysis.browse.static import address, static_file
 from analysis.browse.streams_page import stream_page
 from analysis.browse.thread import news, thread_page
@@ -109,7 +118,9 @@ def extra_js_urls() -> list[dict[str, Any]]:
 
 @hookimpl
 def forbidden(datasette: "Datasette", request: Request, message: str) -> Awaitable[Response]:
-    """Nobody is let in who has not opened the address that was printed."""
+    """Nobody is let in who has not opened the address that was printed; who has is told what is not to be had."""
+    if request.actor:
+        return error_page(datasette, request, Problem(403, "This is not to be had", f"{message}."))
     words = "Open the address that chatgpt-capture browse printed when it started: it lets you in."
     return error_page(datasette, request, Problem(403, "This archive is private", words))
 
@@ -119,9 +130,7 @@ def handle_exception(datasette: "Datasette", request: Request, exception: Except
     """What goes wrong on a stock page, in the look of the others; programs that ask for JSON get Datasette's answer."""
     if request.path.endswith(".json"):
         return None
-    status = getattr(exception, "status", 500)
-    title = {400: "This cannot be asked", 404: "Not found"}.get(status, "This did not work")
-    return error_page(datasette, request, Problem(status, title, str(exception) if str(exception) != "404" else ""))
+    return error_page(datasette, request, problem_of(exception))
 
 
 @hookimpl

@@ -70,6 +70,8 @@ def _refusal(scope: Message, allowed: frozenset[str]) -> tuple[int, str] | None:
 
 async def _refuse(send: Send, headers: list[tuple[bytes, bytes]], status: int, words: str) -> None:
     head = [*headers, (b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    if status == 405:
+        head.append((b"allow", b"GET, HEAD"))
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": words.encode()})
 

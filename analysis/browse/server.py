@@ -60,8 +60,8 @@ def check(database: Path) -> None:
             _look(database)
     except sqlite3.Error as error:
         raise click.ClickException(
-            f"{database}: cannot be read ({error}); in a folder that may not be written, copy it to one that may,"
-            " or convert it there with PRAGMA journal_mode = DELETE"
+            f"{database}: cannot be read ({error}); in a folder that may not be written, copy it to one that may"
+            " with what is named like it, or convert it there with PRAGMA journal_mode = DELETE"
         ) from None
 
 

@@ -35,6 +35,9 @@ _NO_ARCHIVE = (
 )
 
 
+_TOO_LONG = ("This takes too long", "The question was given up after three seconds. Ask for less of it.")
+
+
 class Problem(Exception):
     """What a page cannot show, and why: status, a title, and what the reader can do."""
 
@@ -193,10 +196,25 @@ def no_such_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     raise Problem(404, "No such page", "The address may have been cut short or mistyped.")
 
 
+def problem_of(exception: Exception) -> Problem:
+    """What went wrong on a page of Datasette's own."""
+    from datasette.views.base import DatasetteError
+
+    status, words = getattr(exception, "status", 500), str(exception)
+    if isinstance(exception, DatasetteError):
+        if exception.title == "SQL Interrupted":
+            return Problem(400, *_TOO_LONG)
+        status = 400 if status == 500 else status  # it is always what was asked for that is wrong
+    elif status == 500:
+        traceback.print_exception(exception, file=sys.stderr)
+    title = {400: "This cannot be asked", 404: "Not found"}.get(status, "This did not work")
+    return Problem(status, title, words if words != str(status) else "")
+
+
 def _unreadable(error: sqlite3.Error) -> Problem:
     reason = str(error)
     if reason == "interrupted":
-        return Problem(503, "This takes too long", "The question was given up after three seconds. Ask for less of it.")
+        return Problem(503, *_TOO_LONG)
     if reason.startswith(("no such column", "no such table")):
         return Problem(
             503,

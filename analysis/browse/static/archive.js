@@ -46,4 +46,20 @@ export function whileSeen(look) {
   waiting = setTimeout(again, 1000);
 }
 
+/** Say it where an image cannot be shown: its file may have been left behind when the archive was copied. */
+function sayMissing(image) {
+  if (!image.closest("main") || !image.parentElement) return;
+  const words = document.createElement("span");
+  words.className = image.closest(".tile") ? "nothing" : image.closest(".stage") ? "missing big" : "missing";
+  words.textContent = image.closest(".tile") ? "not in the media folder" : "This file is not in the media folder";
+  image.replaceWith(words);
+}
+
+addEventListener("error", (event) => {
+  if (event.target instanceof HTMLImageElement) sayMissing(event.target);
+}, true);
+for (const image of document.images) {
+  if (image.complete && image.getAttribute("src") && !image.naturalWidth) sayMissing(image);
+}
+
 copyButtons(document);
