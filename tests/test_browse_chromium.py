@@ -3,12 +3,13 @@
 import contextlib
 import hashlib
 import http.server
+import re
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,9 @@ from addon.exchange import Closing
 from analysis.browse.files import media_folder
 from analysis.questions import QUESTIONS
 from analysis.schema import descriptions
+from scripts import loopback, scenes
 from tests.browsing import Running, chromium, running
+from tests.conftest import capture
 from tests.hostile_texts import HOSTILE, SVG, TITLE, hostile_archive
 from tests.recording import FINISHED, TEXT, Archive, delta, event, message, opening, request, shown, v1
 
@@ -300,6 +303,34 @@ def test_a_message_grows_on_its_page_while_it_is_written_and_home_shows_it(engin
         thread.wait_for_function("document.querySelectorAll('.live').length === 0")
         assert thread.evaluate("window.stays") is True
     archive.store.close()
+
+
+def test_an_answer_grows_on_its_page_while_mitmdump_captures_it(engine: Any, tmp_path: Path) -> None:
+    prompt = "Why are there two tides a day?"
+    scene = scenes.plain_answer(prompt, scenes.prose(110, "tides"), seed=prompt, user_message_id="asked")
+    with capture(tmp_path / "capture") as capturing:
+        capturing.answers[prompt] = loopback.answer(scene.events, coding="br", delay=0.1)
+        asking = threading.Thread(target=capturing.ask, args=(prompt,), kwargs={"message_id": "asked"})
+        asking.start()
+        capturing.wait("SELECT 1 FROM messages WHERE live = 1")
+        with running(capturing.database, tmp_path / "state") as server, browsing(engine, server) as browser:
+            page = browser.context().new_page()
+            page.goto(f"{server.base}/-/archive/c/{scene.conversation_id}")
+            page.evaluate("window.stays = true")
+            page.wait_for_selector(".message.live")
+            lengths = {len(page.inner_text(".message.model .content")) for _ in polls(asking.is_alive)}
+            page.wait_for_function("document.querySelectorAll('.live').length === 0")
+            said = page.inner_text(".message.model .content").split()
+            assert said == re.sub(r"[*`]", "", scene.text).split()
+            assert page.evaluate("window.stays") is True
+        asking.join()
+    assert len(lengths) >= 3
+
+
+def polls(go_on: Callable[[], bool]) -> Iterator[None]:
+    while go_on():
+        yield
+        time.sleep(0.1)
 
 
 # Nothing gets in, nothing gets out
