@@ -7,6 +7,8 @@ import orjson
 
 from addon.records import Stream
 from addon.wire.payload import dumps
+from addon.wire.shapes import clean_text
+from addon.wire.value_redaction import clean_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,12 @@ class Opening:
             source=self.source,
             kind=self.kind,
             host=self.host,
-            path=self.path,
+            path=clean_text(self.path),
             method=self.method,
             started_at=self.started_at,
             http_version=self.http_version,
             name=self.name or None,
-            parameters=dumps(self.parameters) if self.parameters else None,
+            parameters=dumps(clean_value(self.parameters)) if self.parameters else None,
             status_code=self.status_code,
             content_type=self.content_type,
             content_encoding=self.content_encoding or None,

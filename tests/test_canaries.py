@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -66,6 +67,20 @@ def forms(canary: str) -> Iterator[bytes]:
         encoded = base64.b64encode(b"\0" * shift + plain)
         # The first and last characters also hold bits of what is beside it.
         yield encoded[4:-4] if shift else encoded[:-4]
+
+
+def carried(canary: Canaries, place: str) -> dict[str, Any]:
+    """Some of the forms in which a credential travels beside the plain one (`test_shapes` has all)."""
+    inner = json.dumps({"access_token": canary(f"{place}: JSON in text")})
+    return {
+        "a": {"token": [canary(f"{place}: list")], "cookies": [{"name": "x", "value": canary(f"{place}: cookie")}]},
+        "b": [{"name": "Authorization", "value": f"Bearer {canary(f'{place}: header')}"}],
+        "c": json.dumps({"inner": inner}),
+        "d": quote(json.dumps({"sig": canary(f"{place}: percents")})),
+        "e": base64.b64encode(f'[{{"token": "{canary(f"{place}: base64")}"}}]'.encode()).decode(),
+        "f": f"https://x.example/?se={canary(f'{place}: se')}&sig={canary(f'{place}: other host')}#{inner}",
+        "text": f"see {canary.jwt(f'{place}: text')} and cf_clearance={canary(f'{place}: cookie in text')}; Path=/",
+    }
 
 
 def everything_written(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -132,6 +147,8 @@ class Service:
             },
             {"type": "stream_handoff", "options": [{"type": "resume_sse_endpoint", "token": canary("handoff")}]},
             {"type": "server_ste_metadata", "metadata": {"trace": canary.jwt("trace"), "turn": [canary.jwt("list")]}},
+            {"type": "forms", "payload": carried(canary, "typed event")},
+            {"p": "/message/metadata/forms", "o": "add", "v": carried(canary, "delta")},
             {"type": "brand_new_event", "payload": {key: canary(f"new event, {key}") for key in SECRET_KEYS}},
             {"type": "websocket_request", "url": f"wss://ws.chatgpt.com/p24/ws/user/u?verify={canary.jwt('verify')}"},
             {"type": "download", "urls": [url.format(*[canary("signed")] * 2) for url in SIGNED_PATHS]},
@@ -142,16 +159,24 @@ class Service:
         canary, place = self._canary, f"document {path}"
         signed = SIGNED_PATHS[0].format(canary(f"{place}: signed"))
         secrets = {key: canary(f"{place}: {key}") for key in SECRET_KEYS}
-        node = {"id": "n", "message": message("n", "hello", metadata={"secrets": secrets, "t": canary.jwt(place)})}
+        node = {
+            "id": "n",
+            "message": message(
+                "n", "hello", metadata={"secrets": secrets, "t": canary.jwt(place), **carried(canary, place)}
+            ),
+        }
         return {
             "conversation_id": "k", "title": "A talk", "mapping": {"n": node}, "current_node": "n",
             "download_url": signed, "accessToken": canary.jwt(f"{place}: access"), "user": {"id": canary(place)}
-            if "/me" in path or "/auth/" in path else {}, "secrets": secrets, "items": [], "status": "success",
+            if "/me" in path or "/auth/" in path else {}, "secrets": secrets, "forms": carried(canary, place), "items": [], "status": "success",
             "websocket_url": f"wss://ws.chatgpt.com/p24/ws/user/u?verify={canary(f'{place}: verify')}",
         }  # fmt: skip
 
     async def _play(self, socket: Any) -> None:
         address = f"wss://ws.chatgpt.com/p24/ws/user/u?verify={self._canary('socket: address')}"
+        forms = carried(self._canary, "socket")
+        await socket.send(json.dumps([{"type": "message", "topic_id": "t", "payload": {"type": "new", "p": forms}}]))
+        await socket.send(f"no JSON: token={self._canary('socket: no JSON')}")
         await socket.send(
             json.dumps({"type": "websocket", "payload": {"url": address, "verify": self._canary("socket")}})
         )
@@ -176,6 +201,7 @@ def test_no_credential_is_in_any_file_that_was_written(tmp_path: Path) -> None:
         for http2 in (True, False):
             _, body = loopback.turn_request(mine, message_id=str(uuid.uuid4()))
             sent = {**json.loads(body), **{key: canary(f"request field {key}") for key in SECRET_KEYS}}
+            sent["forms"] = carried(canary, "request")
             sent["nested"] = {"list": [{key: canary(f"nested request field {key}") for key in SECRET_KEYS}]}
             ask(running, loopback.TURN_URL, canary, body=json.dumps(sent).encode(), http2=http2)
             for path in PATHS:
@@ -205,8 +231,8 @@ async def open_socket(running: Capturing, canary: Canaries) -> None:
     url = f"wss://ws.chatgpt.com/p24/ws/user/u?verify={canary('socket: verify')}"
     async with loopback.open_socket(running.proxy.port, running.proxy.ca_path, url) as socket:
         await socket.send(json.dumps([{"id": 1, "command": {"type": "connect", "token": canary("socket: command")}}]))
-        async for _ in socket.messages():
-            break
+        for _ in range(3):
+            await socket.receive()
 
 
 # -- the search itself -------------------------------------------------------------------------------------------------

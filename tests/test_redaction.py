@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from addon.wire.redaction import is_bare_text, redact, redact_event
+from addon.wire.redaction import EventRedaction, is_bare_text, redact
 
 
 def jwt(**claims: Any) -> str:
@@ -81,7 +81,7 @@ def test_a_key_that_only_resembles_one_stays(key: str) -> None:
         ({"upload_url": "https://x.blob.core.windows.net/f?sig=0123abcd"}, {"upload_url": "https://x.blob.core.windows.net/f?redacted"}),
         ({"url": 'https://x.oaiusercontent.com/f?name="a"&sig=0123abcd'}, {"url": "https://x.oaiusercontent.com/f?redacted"}),
         ({"metadata": {"resume": JWT}}, {"metadata": {"resume": "redacted"}}),
-        ({"url": "https://example.com/?q=1&sig=open"}, {"url": "https://example.com/?q=1&sig=open"}),
+        ({"url": "https://example.com/?q=1&signal=open"}, {"url": "https://example.com/?q=1&signal=open"}),
         ({"url": "https://files.oaiusercontent.com/file-abc"}, {"url": "https://files.oaiusercontent.com/file-abc"}),
         ({"asset_pointer": "sediment://file_0#p_3.jpg"}, {"asset_pointer": "sediment://file_0#p_3.jpg"}),
         ({"marker": "last_token", "a": ["token", "x"]}, {"marker": "last_token", "a": ["token", "x"]}),
@@ -276,7 +276,7 @@ JWT_SHAPED = "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.SECRET"
     ],
 )
 def test_an_event_keeps_no_secret_of_the_service(payload: dict[str, object]) -> None:
-    assert b"SECRET" not in redact_event(json.dumps(payload).encode())
+    assert b"SECRET" not in EventRedaction().clean(json.dumps(payload).encode())
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_an_event_keeps_no_secret_of_the_service(payload: dict[str, object]) -> 
 )
 def test_an_event_keeps_what_was_written(payload: dict[str, object]) -> None:
     data = json.dumps(payload).encode()
-    assert redact_event(data) is data
+    assert EventRedaction().clean(data) is data
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_an_event_keeps_what_was_written(payload: dict[str, object]) -> None:
 )
 def test_a_bare_text_is_told_without_reading_it(data: bytes) -> None:
     assert is_bare_text(data)
-    assert redact_event(data) is data
+    assert EventRedaction().clean(data) is data
 
 
 @pytest.mark.parametrize(

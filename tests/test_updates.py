@@ -6,7 +6,7 @@ import pytest
 from addon.answers.conversation import ConversationDecoder
 from addon.answers.message_states import Exchange
 from addon.records import Conversation, Message, TypedEvent
-from addon.wire.redaction import redact_event
+from addon.wire.redaction import EventRedaction
 from addon.wire.sse import Event
 from addon.wire.updates import Update, conversation_of, updates_in
 from tests.recording import message
@@ -93,7 +93,7 @@ def test_an_update_loses_its_secrets_and_nothing_that_somebody_wrote() -> None:
     event = update(
         "add-messages", {"messages": [said], "url": "https://files.oaiusercontent.com/f?sig=s3cret", "resume": JWT}
     )
-    cleaned = json.loads(redact_event(json.dumps(event).encode()))
+    cleaned = json.loads(EventRedaction().clean(json.dumps(event).encode()))
     content = cleaned["payload"]["update_content"]
     assert content["messages"][0]["content"] == said["content"]
     assert content["messages"][0]["metadata"] == {"note": "see redacted there"}

@@ -19,8 +19,7 @@ from addon.exchange import Closing, Opening
 from addon.records import Record, Stream, StreamBody
 from addon.wire.content_coding import ContentDecoder
 from addon.wire.evidence import Evidence, compress
-from addon.wire.payload import loads
-from addon.wire.redaction import redact, redact_event
+from addon.wire.redaction import EventRedaction, redact, redact_json, redact_unread
 from addon.wire.sse import Event, EventStreamParser
 
 __all__ = ["Capture", "Closing", "Opening", "Summary"]
@@ -67,6 +66,7 @@ class Capture:
         )
         self._way = Continuation(exchange, self._request.offset or 0, self._earlier(legs))
         self._parser = EventStreamParser()
+        self._redaction = EventRedaction()
         self._content: ContentDecoder | None = None
         self._evidence = Evidence()
         self._document: list[bytes] = []
@@ -161,7 +161,7 @@ class Capture:
         records.insert(0, self._stream())
         if self.opening.keep_raw:
             body, arrivals = self._evidence.close()
-            wire = compress(redact(b"".join(self._undecoded), tokens=True)) if self._undecoded else None
+            wire = compress(redact_unread(b"".join(self._undecoded))) if self._undecoded else None
             records.append(StreamBody(self.opening.stream_id, body, arrivals, wire))
         return records
 
@@ -232,7 +232,7 @@ class Capture:
             self._document.append(piece)
             return
         self._evidence.received(piece)
-        events = [(event, redact_event(event.data)) for event in self._parser.feed(piece)]
+        events = [(event, self._redaction.clean(event.data)) for event in self._parser.feed(piece)]
         for event, data in events:
             records += self._event(event if data is event.data else event._replace(data=data), at)
         self._evidence.events(events)
@@ -253,10 +253,9 @@ class Capture:
 
     def _whole_document(self, at: int, records: list[Record]) -> None:
         """A send that was answered by no event stream: an error, a challenge, a step of the turn, or a hand-off."""
-        body = redact(b"".join(self._document), tokens=True)
         accepted = False
         try:
-            answer = loads(body)
+            body, answer = redact_json(b"".join(self._document))
             accepted = accepts(self.opening, answer)
             self._decoder.encoding = "json"
             self._evidence.received(body)

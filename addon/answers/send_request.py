@@ -11,8 +11,8 @@ from addon.exchange import Opening
 from addon.records import Conversation, Record, RequestBody
 from addon.wire.content_coding import ContentDecoder
 from addon.wire.evidence import compress
-from addon.wire.payload import array, dumps, integer, loads, mapping, microseconds, string
-from addon.wire.redaction import redact
+from addon.wire.payload import array, dumps, integer, mapping, microseconds, string
+from addon.wire.redaction import redact_json
 
 MOST_EVENTS = 2**31
 """Beyond it an offset is nonsense; the longest honest answers have some ten thousand events."""
@@ -46,8 +46,7 @@ class SendRequest:
         """The record of the request itself, if there was one that could be read."""
         if not self._sent:
             return []
-        # Redacted again: a key that was written with escapes has its plain name now.
-        return [RequestBody(self._opening.stream_id, compress(redact(dumps(self._sent).encode())))]
+        return [RequestBody(self._opening.stream_id, compress(dumps(self._sent).encode()))]
 
     def prompts(self, conversation_id: str | None) -> list[Record]:
         """The person's messages as sent, and their conversation, where it has a name."""
@@ -79,6 +78,7 @@ def read_request(body: bytes, content_encoding: str) -> dict[str, Any]:
     """The JSON object of a request, redacted; {} when there is none."""
     try:
         decoded = b"".join(ContentDecoder(content_encoding).feed(body))
-        return mapping(loads(redact(decoded)))
+        _, sent = redact_json(decoded)
+        return mapping(sent)
     except (StreamError, ValueError):
         return {}

@@ -20,7 +20,7 @@ from addon.records import Conversation, Message, Record, RequestBody, StreamBody
 from addon.wire.content_coding import ContentDecoder
 from addon.wire.evidence import compress
 from addon.wire.payload import dumps
-from addon.wire.redaction import redact
+from addon.wire.redaction import redact_unread
 
 MAX_DOCUMENT_BYTES = 48 * 1024 * 1024
 """Decoded size beyond which a document is not read; the longest honest conversations are some tens of megabytes."""
@@ -82,7 +82,7 @@ class DocumentCapture:
 
     def close(self, closing: Closing, at: int) -> list[Record]:
         """All that the document says."""
-        body, readable, answer = _read(b"".join(self._body))
+        body, readable, answer = _read(b"".join(self._body), self.opening.name)
         self._body.clear()
         opening, self._failure = self.opening, closing.failure or self._failure
         whole = self._failure is None and closing.reason == "end"
@@ -106,7 +106,7 @@ class DocumentCapture:
         self.message_count = sum(isinstance(record, Message) for record in said)
         asked: list[Record] = []
         if sent and opening.keep_raw:
-            asked = [RequestBody(opening.stream_id, compress(redact(dumps(sent).encode())))]
+            asked = [RequestBody(opening.stream_id, compress(dumps(sent).encode()))]
         stream = self._stream(closing, at, reading, document.conversation_id)
         return [*stream, *said, *asked, *self._evidence(body, digest)]
 
@@ -140,16 +140,16 @@ class DocumentCapture:
         kept, undecoded = self.opening.keep_raw, b"".join(self._undecoded)
         if not kept and digest is None:
             return []
-        wire = compress(redact(undecoded, tokens=True)) if undecoded and kept else None
+        wire = compress(redact_unread(undecoded)) if undecoded and kept else None
         return [StreamBody(self.opening.stream_id, compress(body) if kept else None, None, wire, digest)]
 
 
-def _read(data: bytes) -> tuple[bytes, bool, Any]:
+def _read(data: bytes, name: str) -> tuple[bytes, bool, Any]:
     """A body redacted, whether it is JSON, and what it says."""
     try:
-        body, answer = redact_document(data)
+        body, answer = redact_document(data, name)
     except ValueError:
-        return redact(data, tokens=True), False, None
+        return redact_unread(data), False, None
     return body, True, answer
 
 

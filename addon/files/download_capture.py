@@ -11,6 +11,7 @@ from addon.exchange import Closing, Opening
 from addon.records import AssetLocation, Record, Stream
 from addon.wire import asset_ids
 from addon.wire.payload import integer, loads, mapping, string
+from addon.wire.value_redaction import clean_value
 
 
 class DownloadCapture(DocumentCapture):
@@ -52,6 +53,7 @@ class DownloadCapture(DocumentCapture):
         url = string(answer.get("download_url")) or string(answer.get("url"))
         address = asset_ids.address_in(url, opening.host) if url else None
         error = None
+        answer = mapping(clean_value(answer))  # what follows is kept
         if answer.get("status") == "error" or answer.get("error_code"):
             error = (string(answer.get("error_code")) or string(answer.get("error_message")) or "unknown")[:200]
         if address is None and error is None:

@@ -6,11 +6,12 @@ from typing import Any
 
 from addon.documents.conversation_ids import made_up_id, named_id
 from addon.documents.document_reading import DocumentReading
-from addon.documents.document_redaction import redact_document
+from addon.documents.document_redaction import clean_document, redact_document
 from addon.documents.documents import conversation_records, digest_of, message_count
 from addon.records import DocumentRead, Record, Stream
 from addon.wire.content_times import conversation_time
-from addon.wire.redaction import may_hold_tokens, redact
+from addon.wire.redaction import redact
+from addon.wire.shapes import may_hold_secrets
 
 type IsKnown = Callable[[DocumentRead], bool]
 """Whether the archive holds all of a document."""
@@ -41,8 +42,10 @@ class ExportReading:
         identity, digest = named_id(document) or made_up_id(document), digest_of(said)
         if is_known(DocumentRead(identity, digest, message_count(document))):
             return []
-        if redact(said) is not said or may_hold_tokens(said):
+        if redact(said) is not said:
             _, document = redact_document(said)
+        elif may_hold_secrets(said):
+            document = clean_document(document)
         at = conversation_time(document) or self._modified_at
         self._newest = max(self._newest, at)
         records: list[Record] = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from addon.wire.payload import array, dumps, loads, mapping, scalars, string
-from addon.wire.redaction import redact
+from addon.wire.redaction import redact_unread
 
 MAX_ITEMS = 10_000
 """Items of one message that are read one by one; the rest is kept as one that is not understood."""
@@ -89,7 +89,7 @@ def sent(text: bytes) -> list[Item]:
 
 def binary(content: bytes) -> Update:
     """A binary message, which no known protocol uses."""
-    clean = base64.b64encode(redact(content, tokens=True)).decode()
+    clean = base64.b64encode(redact_unread(content)).decode()
     return Update({"type": "binary_message", "bytes": len(content), "base64": clean})
 
 
@@ -99,7 +99,7 @@ def cut(content: bytes) -> Update:
 
 
 def _unread(kind: str, text: bytes) -> Update:
-    return Update({"type": kind, "text": redact(text, tokens=True).decode("utf-8", "replace")})
+    return Update({"type": kind, "text": redact_unread(text).decode("utf-8", "replace")})
 
 
 def _item(value: Any) -> list[Item]:

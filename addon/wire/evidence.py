@@ -5,6 +5,7 @@ In memory stands at most `_FRAME_BYTES` of plain text per stream; what is older 
 """
 
 import io
+import re
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ import orjson
 
 from addon.errors import StreamError
 from addon.wire.redaction import redact
+from addon.wire.shapes import clean_shapes, clean_text
 from addon.wire.sse import Event
 
 if sys.version_info >= (3, 14):
@@ -22,6 +24,9 @@ else:
 
 _FRAME_BYTES = 256 * 1024
 _LEVEL = 3
+
+# Comments, ids, names of events, fields that nobody knows: all lines but those of data.
+_BESIDE = re.compile(rb"(?:\A|(?<=[\r\n]))(?!data:)[^\r\n]++")
 
 
 class Evidence:
@@ -88,7 +93,8 @@ class Evidence:
 
     def _keep(self, end: int) -> None:
         if end > self._pending_start:
-            self._add(bytes(self._pending[: end - self._pending_start]))
+            block = bytes(self._pending[: end - self._pending_start])
+            self._add(block if _is_plain(block) else _BESIDE.sub(lambda line: clean_shapes(line[0]), block))
             self._drop(end)
 
     def _drop(self, end: int) -> None:
@@ -149,6 +155,12 @@ def _pairs(arrivals: bytes | None) -> list[tuple[int, int]]:
         return []  # when it came is not known any more; what came is
 
 
+def _is_plain(block: bytes) -> bool:
+    """Whether there is no line in it but data, `event: delta` and the empty one: so with nearly all that comes."""
+    known = block.count(b"\n\n") + block.count(b"\ndata:") + block.startswith(b"data:") + block.count(b"event: delta\n")
+    return known == block.count(b"\n") and b"\r" not in block
+
+
 def _comments(lines: bytes) -> bytes:
     """The comment lines among those of an event, which may say which delivery brought it."""
     found = [line for line in lines.splitlines() if line.startswith(b":")]
@@ -158,7 +170,7 @@ def _comments(lines: bytes) -> bytes:
 def _rewritten(event: Event, data: bytes, earlier_id: str) -> bytes:
     lines = [b"data: " + line for line in data.split(b"\n")]
     if event.type != "message":
-        lines.insert(0, b"event: " + event.type.encode())
+        lines.insert(0, b"event: " + clean_text(event.type).encode())
     if event.last_event_id != earlier_id:
-        lines.insert(0, b"id: " + event.last_event_id.encode())
+        lines.insert(0, b"id: " + clean_text(event.last_event_id).encode())
     return b"\n".join(lines) + b"\n\n"

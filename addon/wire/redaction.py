@@ -7,42 +7,26 @@ escaped: a key is only a key outside of strings, so conversations pass unchanged
 Every repetition is possessive: the time is linear in the data, whatever somebody puts into it.
 """
 
-import base64
 import json
 import re
 from typing import Any
 
 from addon.wire.budget import loads_bounded
-from addon.wire.payload import loads, mapping
-from addon.wire.updates import UPDATES
+from addon.wire.payload import dumps, mapping
+from addon.wire.shapes import JWT, REDACTED, SECRET_KEYS, SIGNED, clean_shapes, may_hold_secrets, unsigned
+from addon.wire.value_redaction import NOBODY, Written, blanked, clean_value, is_secret_name, topic_in
 
-_SECRET_KEYS = (
-    r"[a-z0-9_-]*(?:token|secret|password|api[_-]?key)|(?:proxy-)?authorization|(?:set-)?cookies?|x-oai-is|"
-    r"openai-sentinel-[a-z-]+|verify|sig|signature|jwt"
-)
 _WRITTEN_KEYS = "v|text|content|prompt|body|query|title|name|summary|snippet|alt|description|code|result|arguments"
 
-_SECRET = re.compile(rb'("(?:' + _SECRET_KEYS.encode() + rb')"\s*+:\s*+")([^"\\]*+(?:\\.[^"\\]*+)*+)', re.I | re.S)
+_SECRET = re.compile(rb'("(?:' + SECRET_KEYS.encode() + rb')"\s*+:\s*+")([^"\\]*+(?:\\.[^"\\]*+)*+)', re.I | re.S)
 # A value in one piece that ends where its string ends, and never under a key that holds what somebody wrote.
 _MEMBER = re.compile(
     rb'("(?!(?:' + _WRITTEN_KEYS.encode() + rb')")[^"\\]++"\s*+:\s*+")'
     rb'([^"\\\s]*+(?:\\[^bfnrt][^"\\\s]*+)*+)(?="|\Z)',
     re.I,
 )
-_RUN = re.compile(rb'((?:[^"\\\s?]|\\[/u])++)(?:\?(?:[^"\\\s]|\\[/u])++)?+')
-_SIGNED = re.compile(
-    rb"(?i)\Awss?:|oaiusercontent\.com|blob\.core\.windows\.net|webpubsub\.azure\.com|ws\.chatgpt\.com|estuary(?:\\?/)content"
-)
-# The id by which estuary names a file is no secret, and nothing else says which file a URL was of.
-_ESTUARY_ID = re.compile(rb"(?:^|&|\\u0026)(id=file[-_][A-Za-z0-9_.%*-]{1,200})(?=&|\\u0026|$)")
 
-# At the start of a word, an escape of JSON or of a URL included: "KeyJavaScriptConcepts" is no token.
-_JWT = re.compile(
-    rb"eyJ(?:(?<![A-Za-z0-9]eyJ)|(?<=\\[bfnrt]eyJ)|(?<=\\u[0-9A-Fa-f]{4}eyJ)|(?<=%[0-9A-Fa-f]{2}eyJ))"
-    rb"[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+){0,4}+"
-)
-
-# Lower case. Each match of `_SECRET` holds one of the first, each of `_SIGNED` one of the second.
+# Lower case. Each match of `_SECRET` holds one of the first, each of `SIGNED` one of the second.
 _KEY_HINTS = (
     b'token"', b'secret"', b'password"', b'key"', b'authorization"', b'cookie"', b'cookies"', b'x-oai-is"',
     b"openai-sentinel", b'verify"', b'sig"', b'signature"', b'jwt"',
@@ -50,19 +34,22 @@ _KEY_HINTS = (
 _COLON = re.compile(rb'(?:[a-z-]{0,100}+")?+\s*+:')
 _URL_HINTS = (b"ws:", b"wss:", b"oaiusercontent", b"windows.net", b"webpubsub", b"ws.chatgpt", b"estuary")
 
-_SECRET_NAME = re.compile(_SECRET_KEYS, re.IGNORECASE)
+_POINTER = re.compile(rb'"p"\s*+:\s*+"([^"]*+)"')
+_CONTENT = "/message/content/"
 _PATCH_DEPTH = 16
-_UPDATE_DEPTH = 16
+_TAIL = 4096
+_LONG = 1024
+"""Bytes from which reading an event as JSON costs less than looking for many words in it."""
 
-REDACTED = b"redacted"
+
 _TOPIC = b" turn_topic_id="
 
 
 def redact(data: bytes, *, tokens: bool = False) -> bytes:
     """`data` without the values of secret keys, without JWTs and the query of signed URLs; the same object when clean.
 
-    A JWT or URL is taken out where it is the whole value of a key, but of none that holds text. With `tokens` it is
-    taken out wherever it stands: right for what no person wrote, and for JSON that was cut.
+    A JWT or URL is taken out where it is the whole value of a key, but of none that holds text. With `tokens` whatever
+    looks like a credential is taken out wherever it stands: right for what no person wrote, and for JSON that was cut.
     The topic that a resume token names is no secret and stays: `redacted turn_topic_id=...`.
     """
     # Nearly every event is clean, and looking for a few words is many times faster than the expressions.
@@ -70,34 +57,123 @@ def redact(data: bytes, *, tokens: bool = False) -> bytes:
     clean = _SECRET.sub(_blank, data) if _holds_key(low) else data
     if b"eyJ" in clean or (b"?" in clean and _holds(low, _URL_HINTS)):
         clean = _MEMBER.sub(_member, clean)
-        if tokens:
-            clean = _JWT.sub(REDACTED, _RUN.sub(_without_query, clean))
+    if tokens:
+        clean = clean_shapes(clean)
     return clean if clean != data else data
 
 
-def redact_event(data: bytes) -> bytes:
-    """`redact` for one event, by who wrote what in it; the same object when clean.
+def redact_json(data: bytes, written: Written = NOBODY, most_memory: int | None = None) -> tuple[bytes, Any]:
+    """JSON redacted by who wrote what in it (`clean_value`), and its value; the same object when clean.
 
-    What no person and no model wrote is cleaned of all tokens and signed URLs: typed events, the metadata of messages,
-    and what deltas say outside of a message's content.
+    Raises `ValueError` when it is no JSON, or takes more than `most_memory`; then `redact` it with `tokens`.
     """
-    if is_bare_text(data):
-        return data
     clean = redact(data)
-    if not may_hold_tokens(clean):
-        return clean
+    value = loads_bounded(clean) if most_memory is None else loads_bounded(clean, most_memory)
+    if not may_hold_secrets(clean):
+        return clean, value
+    cleaned = clean_value(value, written)
+    return (clean, value) if cleaned is value else (dumps(cleaned).encode(), cleaned)
+
+
+def redact_unread(data: bytes) -> bytes:
+    """What could not be read as what it was said to be: as JSON, or else line by line, data of events as JSON."""
     try:
-        payload = mapping(loads_bounded(clean))
+        return redact_json(data)[0]
     except ValueError:
-        return redact(data, tokens=True)
-    if payload.get("type") in UPDATES:
-        cleaned = _clean_around_messages(payload)
-    elif payload.get("type") != "input_message" and not {"message", "v"} & payload.keys():
-        return redact(data, tokens=True)
-    else:
-        cleaned = _clean_delta(payload) if "v" in payload else _clean_envelope(payload)
-    # ASCII, so that half an emoji stays the half it is.
-    return clean if cleaned == payload else json.dumps(cleaned).encode()
+        pass
+    events = EventRedaction()
+    return b"\n".join(
+        b"data:" + events.clean(line[5:]) if line.startswith(b"data:") else redact(line, tokens=True)
+        for line in data.split(b"\n")
+    )
+
+
+class EventRedaction:
+    """The events of one stream, in order, without credentials.
+
+    What no person and no model wrote is cleaned of all that looks like one: typed events, the metadata of messages, and
+    what deltas say outside of a message's content. A delta without a pointer goes on where the one before it was.
+    """
+
+    def __init__(self) -> None:
+        self._pointer = _CONTENT
+        self._tail = ""
+        self._plain = b""
+
+    def clean(self, data: bytes) -> bytes:
+        """One event's data redacted; the same object when it is clean."""
+        if self._pointer is _CONTENT and is_bare_text(data):
+            return data
+        if b'"p"' in data:
+            outside = not all(pointer.startswith(_CONTENT.encode()) for pointer in _POINTER.findall(data))
+            if not outside:
+                self._pointer, self._tail = _CONTENT, ""
+        else:
+            outside = self._pointer is not _CONTENT
+        clean = redact(data)
+        if not outside and len(clean) < _LONG and not may_hold_secrets(clean):
+            return clean
+        try:
+            payload = loads_bounded(clean)
+        except ValueError:
+            return redact(data, tokens=True)
+        if not outside and len(clean) >= _LONG and self._is_plain(payload):
+            return clean
+        cleaned = self._payload(payload)
+        # ASCII, so that half an emoji stays the half it is.
+        return clean if cleaned is payload or cleaned == payload else json.dumps(cleaned).encode()
+
+    def _is_plain(self, payload: Any) -> bool:
+        """Whether a long event holds nothing beside what its message says; mostly it is what the last one held."""
+        beside = _beside_content(payload)
+        if beside != self._plain and not may_hold_secrets(beside):
+            self._plain = beside
+        return beside == self._plain
+
+    def _payload(self, payload: Any) -> Any:
+        event = mapping(payload)
+        if "v" not in event or "type" in event:
+            return clean_value(payload)
+        if isinstance(event.get("p", ""), str):
+            self._pointer, self._tail = event.get("p", self._pointer), self._tail if "p" not in event else ""
+        return self._delta(event, self._pointer, 0)
+
+    def _delta(self, delta: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
+        value = delta["v"]
+        if isinstance(value, list) and depth < _PATCH_DEPTH and (depth == 0 or delta.get("o") == "patch"):
+            return {**delta, "v": [self._operation(part, path, depth + 1) for part in value]}
+        if (path.rstrip("/") + "/").startswith(_CONTENT):
+            return delta
+        if any(map(is_secret_name, path.split("/"))):
+            return {**delta, "v": blanked(value)}
+        if path == "/message" and isinstance(value, dict):
+            return {**delta, "v": clean_value({"message": value})["message"]}
+        if isinstance(value, str):
+            return {**delta, "v": self._piece(value) if depth == 0 else clean_value(value)}
+        return {**delta, "v": clean_value(value)}
+
+    def _operation(self, part: Any, base: str, depth: int) -> Any:
+        """One of a patch, or an element of a list that is a value."""
+        operation = mapping(part)
+        if not isinstance(operation.get("p"), str) or "v" not in operation:
+            return clean_value(part)
+        return self._delta(operation, base + operation["p"], depth)
+
+    def _piece(self, text: str) -> str:
+        """What a delta appends to a string of the service: a token may come in pieces."""
+        before, self._tail = self._tail, (self._tail + text)[-_TAIL:]
+        clean = clean_value(text)
+        if clean is text and before and clean_value(before + text) != clean_value(before) + text:
+            return REDACTED.decode()
+        return str(clean)
+
+
+def _beside_content(payload: Any) -> bytes:
+    """An event as JSON without what its message says, which makes nearly all of a long one."""
+    message = mapping(mapping(payload).get("message"))
+    if "content" in message:
+        payload = {**payload, "message": {key: value for key, value in message.items() if key != "content"}}
+    return dumps(payload).encode()
 
 
 def is_bare_text(data: bytes) -> bool:
@@ -106,49 +182,6 @@ def is_bare_text(data: bytes) -> bool:
     Told without reading it as JSON: by its four quotation marks, two around the key and two around the value.
     """
     return data.startswith((b'{"v": "', b'{"v":"')) and data.count(b'"') == 4 and data.rstrip().endswith(b'"}')
-
-
-def may_hold_tokens(data: bytes) -> bool:
-    """Whether there may be a JWT or a signed URL in it."""
-    return b"eyJ" in data or (b"?" in data and _holds(data.lower(), _URL_HINTS))
-
-
-def _clean_envelope(payload: Any) -> Any:
-    """An envelope, or any object that holds a message, with the message's metadata cleaned."""
-    cleaned = mapping(payload)
-    for key in ("message", "input_message"):
-        message = cleaned.get(key)
-        if isinstance(message, dict) and "metadata" in message:
-            cleaned = {**cleaned, key: {**message, "metadata": _clean(message["metadata"])}}
-    return cleaned or payload
-
-
-def _clean_around_messages(value: Any, depth: int = 0) -> Any:
-    """Everything cleaned but the content of the messages that stand somewhere in it."""
-    if depth < _UPDATE_DEPTH and isinstance(value, dict):
-        written = "content" if {"author", "content"} <= value.keys() else None
-        return {key: part if key == written else _clean_around_messages(part, depth + 1) for key, part in value.items()}
-    if depth < _UPDATE_DEPTH and isinstance(value, list):
-        return [_clean_around_messages(part, depth + 1) for part in value]
-    return _clean(value)
-
-
-def _clean_delta(delta: dict[str, Any], base: str = "", depth: int = 0) -> dict[str, Any]:
-    pointer, value = delta.get("p"), delta.get("v")
-    path = base + pointer if isinstance(pointer, str) else base
-    if isinstance(value, list) and delta.get("o", "patch") == "patch" and depth < _PATCH_DEPTH:
-        return {**delta, "v": [_clean_delta(op, path, depth + 1) if isinstance(op, dict) else op for op in value]}
-    if isinstance(value, dict) and path == "":
-        return {**delta, "v": _clean_envelope(value)}
-    if not path or (path + "/").startswith("/message/content/") or path == "/message":
-        return delta
-    if _SECRET_NAME.fullmatch(path.rpartition("/")[2]) and isinstance(value, str):
-        return {**delta, "v": REDACTED.decode()}
-    return {**delta, "v": _clean(value)}
-
-
-def _clean(value: Any) -> Any:
-    return json.loads(redact(json.dumps(value).encode(), tokens=True))
 
 
 def _holds(data: bytes, words: tuple[bytes, ...]) -> bool:
@@ -174,37 +207,13 @@ def _blank(match: re.Match[bytes]) -> bytes:
     key, value = match.groups()
     if not value or value == REDACTED or value.startswith(REDACTED + _TOPIC):
         return match.group()
-    topic = _topic_in(value)
+    topic = topic_in(value)
     return key + REDACTED + (_TOPIC + topic if topic else b"")
 
 
 def _member(match: re.Match[bytes]) -> bytes:
     key, value = match.groups()
-    if _JWT.fullmatch(value) and value.count(b".") >= 2:
+    if JWT.fullmatch(value) and value.count(b".") >= 2:
         return key + REDACTED
     url, mark, query = value.partition(b"?")
-    return key + url + b"?" + _unsigned(url, query) if mark and _SIGNED.search(url) else match.group()
-
-
-def _without_query(match: re.Match[bytes]) -> bytes:
-    url = match[1]
-    query = match[0][len(url) + 1 :]
-    return url + b"?" + _unsigned(url, query) if len(url) < len(match[0]) and _SIGNED.search(url) else match[0]
-
-
-def _unsigned(url: bytes, query: bytes) -> bytes:
-    named = _ESTUARY_ID.search(query) if url.endswith((b"estuary/content", b"estuary\\/content")) else None
-    return named[1] + b"&" + REDACTED if named else REDACTED
-
-
-def _topic_in(token: bytes) -> bytes:
-    """The `turn_topic_id` claim of a JWT (RFC 7519 3.1), b"" when there is none."""
-    parts = token.split(b".")
-    if len(parts) != 3:
-        return b""
-    try:
-        claims = loads(base64.urlsafe_b64decode(parts[1] + b"=="))
-        topic = claims["turn_topic_id"].encode()
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return b""
-    return topic if re.fullmatch(rb"[A-Za-z0-9_-]{1,200}", topic) else b""
+    return key + url + b"?" + unsigned(url, query) if mark and SIGNED.search(url) else match.group()
