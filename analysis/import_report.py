@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from addon.importing.importers import Imported
+    from addon.importing.imported import Imported
     from analysis.fidelity import Count
 
 _KINDS = {"har": "HAR", "export": "export", "events": "event stream", "document": "document", "flows": "saved flows"}
@@ -25,6 +26,10 @@ _NOT_OURS = {
     "json": "is JSON, but neither a HAR nor conversations",
     "other": "is neither a HAR, an export, an event stream nor saved flows",
 }
+
+
+_MEANT = re.compile(r"\.(?:har|json|mitm|flows?|sse|zip)(?:\.gz)?$", re.IGNORECASE)
+"""How files are called that should be something, if they are not by chance."""
 
 
 class ImportReport:
@@ -50,7 +55,7 @@ class ImportReport:
     @contextlib.contextmanager
     def file(self, name: str, *, named: bool) -> Iterator["Imported"]:
         """What comes of one file; `named` by the person, so that it is a failure when it is nothing of ours."""
-        from addon.importing.importers import Imported
+        from addon.importing.imported import Imported
 
         began = time.monotonic()
         done = Imported(printable(name))
@@ -63,8 +68,8 @@ class ImportReport:
         if done.kind == "media" and not done.failures:
             self._media += 1  # there may be thousands
             return
-        if not (done.failures or done.exchanges or done.conversations or done.kind == "har"):
-            if not named:
+        if not (done.failures or done.notes or done.exchanges or done.conversations or done.kind == "har"):
+            if not named and not (done.kind in ("empty", "other") and _MEANT.search(name)):
                 self._others += 1
                 return
             done.failures.append(_NOT_OURS.get(done.kind, "holds nothing to import"))
@@ -89,7 +94,7 @@ class ImportReport:
             click.echo(self._verdict())
 
     def _nothing(self) -> None:
-        from addon.importing.importers import Imported
+        from addon.importing.imported import Imported
 
         self._add(Imported("import", failures=["nothing to import was found"]), 0)
 
@@ -100,6 +105,9 @@ class ImportReport:
             _say("  ".join(part for part in parts if part))
             for note in done.notes:
                 _say(f"  {printable(note)}")
+        elif not self._as_json:
+            for note in done.notes:
+                _say(f"{done.name}: {printable(note)}")
         for failure in done.failures:
             click.echo(f"{done.name}: {printable(failure)}", err=True)
 

@@ -1,6 +1,7 @@
 """What a file is, told by its content and never by its name: its first bytes, then the keys of its JSON."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from addon.importing.json_text import JsonBroken, JsonCut, JsonText
@@ -8,6 +9,8 @@ from addon.wire.payload import mapping
 
 HEAD_BYTES = 4096
 
+# A line in brackets begins files of other kinds too.
+_JSON = re.compile(rb"\{\s*(?:[\"}]|$)|\[\s*(?:[\[{\"\]\-\d]|true|false|null|$)")
 _EVENTS = re.compile(rb"(?:data|event|id|retry)?:")
 # mitmproxy writes netstrings: the length of a flow, then that of its first key.
 _FLOWS = re.compile(rb"\d{1,12}:\d{1,12}:")
@@ -16,14 +19,18 @@ _NOT_OF_HAR = frozenset({"mapping", "messages", "items", "message", "download_ur
 
 
 def kind_of(head: bytes) -> str:
-    """`json`, `events`, `flows`, `empty` or `other`, from the first `HEAD_BYTES` of a file."""
+    """`json`, `events`, `flows`, `zip`, `tar`, `empty` or `other`, from the first `HEAD_BYTES` of a file."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
     if not start:
         return "empty" if len(head) < HEAD_BYTES else "other"
-    if start[:1] in (b"{", b"["):
+    if _JSON.match(start):
         return "json"
     if _EVENTS.match(start):
         return "events"
+    if head.startswith(b"PK\x03\x04"):
+        return "zip"
+    if head[257:262] == b"ustar":
+        return "tar"
     return "flows" if _FLOWS.match(start) else "other"
 
 
@@ -60,3 +67,15 @@ def shape_of(value: Any) -> str | None:
 
 
 _OF_FRAMES = frozenset({"type", "moderation_response", "error", "v"})
+
+
+def elements_of(text: JsonText, kind: str) -> Iterator[Any]:
+    """The values of a file: those of its array, of the array `conversations` in it, or itself."""
+    if kind == "array":
+        yield from text.elements()
+    elif kind == "conversations":
+        for key in text.members():
+            if key == "conversations":
+                yield from text.elements()
+    else:
+        yield text.value()

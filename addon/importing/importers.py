@@ -6,7 +6,7 @@ Times are those of the content, so that an old file never overwrites what is new
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from addon.answers.capture import MAX_BODY_BYTES
 from addon.captures import capture_of
@@ -18,53 +18,34 @@ from addon.importing import har
 from addon.importing.export_media import asset_of, media_opening
 from addon.importing.export_reading import ExportReading
 from addon.importing.import_files import ImportFile
-from addon.importing.import_kinds import HEAD_BYTES, json_kind, kind_of, shape_of
+from addon.importing.import_kinds import HEAD_BYTES, elements_of, json_kind, kind_of, shape_of
+from addon.importing.imported import Imported, Witness
 from addon.importing.json_text import Damaged, JsonBroken, JsonCut, JsonText
-from addon.records import Message, Record, Stream
+from addon.importing.pieces import read_whole
+from addon.importing.saved_bodies import CHUNK_BYTES, chunks_of, ends_within_an_event, opening_of
+from addon.records import Message, Record, Stream, TypedEvent
 from addon.store.archive_writer import ArchiveWriter
 from addon.wire import asset_ids
 from addon.wire.content_times import newest_in
 from addon.wire.payload import dumps, scalars
 
-_CHUNK_BYTES = 256 * 1024
 _ENDED = Closing("end")
-
-
-class Witness(Protocol):
-    """Sees what files hold, on its own account, to say at the end whether all of it is stored."""
-
-    def conversation(self, document: dict[str, Any]) -> None:
-        """A conversation of an export."""
-
-    def file(self, asset_id: str) -> None:
-        """A file beside the conversations of an export, which has bytes."""
-
-    def exchange(self, kind: str, streamed: bool, request: bytes, body: bytes) -> None:
-        """An exchange, its body decoded; `kind` as in `streams.kind`. Of a socket a message a line, flags first."""
-
-
-@dataclass(slots=True)
-class Imported:
-    """What came of one file. `failures` are parts that are lost, `notes` what else to know; each is one line."""
-
-    name: str
-    kind: str = ""
-    conversations: int = 0
-    messages: int = 0
-    exchanges: int = 0
-    passed_by: int = 0
-    notes: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+_MOST_NAMED = 10
 
 
 @dataclass(slots=True)
 class _Saved:
-    """A file of JSON values while it is read; `frames` are the events in it, which make one stream."""
+    """A file of JSON values while it is read; `frames` are the events in it, which make one stream.
+
+    `others` are the places of what is none of ours; `seen` has how many messages of each conversation were counted.
+    """
 
     file: ImportFile
     text: JsonText
     export: ExportReading
     frames: list[Any] = field(default_factory=list)
+    others: list[int] = field(default_factory=list)
+    seen: dict[int, int] = field(default_factory=dict)
 
 
 class Importer:
@@ -81,6 +62,8 @@ class Importer:
         self._done = done
         try:
             identity = None if file.named else asset_of(file.place or file.name)
+            if identity is None:
+                file = file.plain
             with file.open() as content:
                 done.kind = "media" if identity else kind_of(content.read(HEAD_BYTES))
             if identity is not None:
@@ -89,6 +72,8 @@ class Importer:
                 self._json(file)
             elif done.kind == "events":
                 self._events(file)
+            elif done.kind in ("zip", "tar"):
+                self._packed(file)
         except ImportFailure as error:
             done.failures.append(str(error))
         except OSError as error:
@@ -109,11 +94,13 @@ class Importer:
                 if kind == "har":
                     self._har(text, file)
                 else:
-                    self._values(text, _elements(text, kind), file)
-                if text.peek():
+                    self._values(text, elements_of(text, kind), file)
+                if text.peek() and not text.damage:
                     self._done.failures.append(f"goes on after its first value, at character {text.offset}: not read")
+                if text.damage:
+                    self._done.failures.append(f"{text.damage}; {self._so_far()} in it are imported")
             except JsonCut:
-                self._done.failures.append(f"is cut off after {self._so_far()}; so much is imported")
+                self._done.failures.append(f"{text.damage or 'is cut off'} after {self._so_far()}; so much is imported")
             except JsonBroken as error:
                 self._done.failures.append(f"{error}; what stands before it is imported")
 
@@ -143,13 +130,28 @@ class Importer:
         if exchange.missing:
             self._done.notes.append(f"entry {number}, {opening.method} {opening.path}: {exchange.missing}")
         reason = "absent" if exchange.missing else "cut" if exchange.cut else "end"
-        self._exchange(opening, exchange.request, exchange.chunks, exchange.ended_at, Closing(reason))
+        ending = self._exchange(opening, exchange.request, exchange.chunks, exchange.ended_at, Closing(reason))
+        if ending is not None and ending.state == "interrupted" and not exchange.missing:
+            self._done.notes.append(f"entry {number}, {opening.method} {opening.path}: interrupted, {ending.error}")
 
     def _events(self, file: ImportFile) -> None:
         """The body of an event stream that somebody saved, without its request."""
         with file.open() as content:
-            body = content.read(MAX_BODY_BYTES)
-        self._stream(body, file)
+            body, damage = read_whole(content, MAX_BODY_BYTES)
+        ending = self._stream(body, file)
+        if damage:
+            self._done.failures.append(f"{damage}; what stands before that is imported")
+        elif ending is not None and ending.state == "interrupted":
+            if ends_within_an_event(body):
+                self._done.failures.append("is cut off in the middle of an event; what stands before it is imported")
+            else:
+                self._done.notes.append("is interrupted: it ends before the answer does")
+
+    def _packed(self, file: ImportFile) -> None:
+        """Files within files: only a zip by itself is looked into. Documents of other programs are zips too."""
+        reason = f"is a {self._done.kind} file that is not looked into: unpack it, then import the folder"
+        lost = file.named or file.name.lower().endswith(".zip")
+        (self._done.failures if lost else self._done.notes).append(reason)
 
     def _values(self, text: JsonText, values: Iterator[Any], file: ImportFile) -> None:
         """The conversations of an export, or whatever else of ChatGPT's JSON somebody saved."""
@@ -164,6 +166,7 @@ class Importer:
             if self._done.conversations:
                 self._done.kind = "export"
                 self._writer.add(saved.export.close(state))
+                self._done.notes += _others(saved.others)
             if saved.frames:
                 self._stream(b"".join(b"data: %s\n\n" % dumps(frame).encode() for frame in saved.frames), file)
 
@@ -172,48 +175,52 @@ class Importer:
             case "damaged":
                 self._done.failures.append(f"element {number} is no JSON (at character {value.offset})")
             case "conversation":
-                self._conversation(saved.export, number, value, saved.text.taken)
+                self._conversation(saved, number, value)
             case "frame":
                 saved.frames.append(value)
             case "list" | "download" as kind:
                 self._document(f"{saved.export.stream_id}:{number}", kind, value, saved.file)
             case _:
+                saved.others.append(number)
                 self._done.passed_by += 1
 
     def _media(self, file: ImportFile, identity: str) -> None:
         """A file beside the conversations of an export."""
         opening = media_opening(file, identity)
         with file.open() as content:
-            chunks = iter(lambda: content.read(_CHUNK_BYTES), b"")
-            records = self._exchange(
-                opening, b"", ((opening.started_at, chunk) for chunk in chunks), opening.started_at
-            )
+            chunks = iter(lambda: content.read(CHUNK_BYTES), b"")
+            ending = self._exchange(opening, b"", ((opening.started_at, chunk) for chunk in chunks), opening.started_at)
         self._witness.file(identity)
-        for record in records:
-            if isinstance(record, Stream) and record.error:
-                self._done.failures.append(record.error)
+        if ending is not None and ending.error and not self._done.failures:
+            self._done.failures.append(ending.error)
 
     # -- one thing -------------------------------------------------------------------------------------------------
 
-    def _conversation(self, export: ExportReading, number: int, document: dict[str, Any], text: str) -> None:
+    def _conversation(self, saved: _Saved, number: int, document: dict[str, Any]) -> None:
         try:
-            records = export.conversation(document, text, self._writer.has_read)
+            records = saved.export.conversation(document, saved.text.taken, self._writer.has_read)
         except ArchiveError:
             raise
         except Exception as error:  # a bug of ours, met by one conversation, ends there
             self._done.failures.append(f"conversation {number}: a bug in the import ({type(error).__name__})")
             return
-        self._done.conversations += 1
+        identity = named_id(document) or made_up_id(document)
         if named_id(document) is None:
-            self._done.notes.append(f"conversation {number} has no id: it is kept as {made_up_id(document)}")
-        self._add(records)
-        if not records:
-            self._done.messages += message_count(document)  # all of it is there
+            self._done.notes.append(f"conversation {number} has no id: it is kept as {identity}")
+        if odd := sum(isinstance(record, TypedEvent) and not record.recognised for record in records):
+            self._done.notes.append(f"conversation {number}, {identity}: {odd} parts of it were not understood")
+        # Of one that stands in the file twice, what is new counts. Without records all of it is there.
+        count = _messages(records) if records else message_count(document)
+        counted = saved.seen.get(hash(identity))
+        saved.seen[hash(identity)] = max(count, counted or 0)
+        self._done.conversations += counted is None
+        self._done.messages += max(0, count - (counted or 0))
+        self._writer.add(records)
         self._witness.conversation(document)
 
     def _document(self, stream_id: str, kind: str, document: dict[str, Any], file: ImportFile) -> None:
         body = dumps(document).encode()
-        opening = _opening(stream_id, "export", kind, newest_in(body) or file.modified_at)
+        opening = opening_of(stream_id, "export", kind, newest_in(body) or file.modified_at)
         if kind == "list":
             opening = replace(opening, name="conversations")
         else:
@@ -222,12 +229,12 @@ class Importer:
             identity = asset_ids.id_at(address) if address else ""
             opening = replace(opening, name="file", parameters={"file_id": identity})
         self._done.kind = "document"
-        self._exchange(opening, b"", _chunks(body, opening.started_at), opening.started_at)
+        self._exchange(opening, b"", chunks_of(body, opening.started_at), opening.started_at)
 
-    def _stream(self, body: bytes, file: ImportFile) -> None:
+    def _stream(self, body: bytes, file: ImportFile) -> Stream | None:
         self._done.kind = "events"
-        opening = _opening(f"sse:{file.identity}", "sse-file", "turn", newest_in(body) or file.modified_at)
-        self._exchange(opening, b"", _chunks(body, opening.started_at), opening.started_at)
+        opening = opening_of(f"sse:{file.identity}", "sse-file", "turn", newest_in(body) or file.modified_at)
+        return self._exchange(opening, b"", chunks_of(body, opening.started_at), opening.started_at)
 
     def _exchange(
         self,
@@ -236,8 +243,8 @@ class Importer:
         chunks: Iterable[tuple[int, bytes]],
         ended_at: int,
         closing: Closing = _ENDED,
-    ) -> list[Record]:
-        """The same path that live traffic takes; what it came to."""
+    ) -> Stream | None:
+        """The same path that live traffic takes; how it ended."""
         body: list[bytes] = []
         is_file = opening.kind == "asset"
         if is_file:
@@ -245,56 +252,37 @@ class Importer:
         try:
             capture = capture_of(opening, request, self._around)
             records = capture.begin()
-            for at, chunk in chunks:
-                records += capture.feed(chunk, at)
-                body += () if is_file else (chunk,)
+            try:
+                for at, chunk in chunks:
+                    records += capture.feed(chunk, at)
+                    body += () if is_file else (chunk,)
+            except ImportFailure as error:
+                self._done.failures.append(str(error))
+                closing = Closing("cut")
             records += capture.close(closing, ended_at)
-        except (ArchiveError, ImportFailure, OSError):
+        except (ArchiveError, OSError):
             raise
         except Exception as error:  # a bug of ours, met by one exchange, ends there
             self._done.failures.append(f"{opening.method} {opening.path}: a bug in the import ({type(error).__name__})")
-            return []
+            return None
         self._done.exchanges += 1
-        self._add(records)
+        self._done.messages += _messages(records)
+        self._writer.add(records)
         if not is_file:
             joint = b"\n" if opening.kind == "socket" else b""
             self._witness.exchange(opening.kind, opening.streamed, request, joint.join(body))
-        return records
-
-    def _add(self, records: list[Record]) -> None:
-        self._done.messages += len({record.id for record in records if isinstance(record, Message)})
-        self._writer.add(records)
+        return next((record for record in reversed(records) if isinstance(record, Stream)), None)
 
 
-def _elements(text: JsonText, kind: str) -> Iterator[Any]:
-    """The values of a file: those of its array, of the array `conversations` in it, or itself."""
-    if kind == "array":
-        yield from text.elements()
-    elif kind == "conversations":
-        for key in text.members():
-            if key == "conversations":
-                yield from text.elements()
-    else:
-        yield text.value()
+def _messages(records: list[Record]) -> int:
+    return len({record.id for record in records if isinstance(record, Message)})
 
 
-def _opening(stream_id: str, source: str, kind: str, at: int) -> Opening:
-    """What is known of an exchange of which only the body was saved."""
-    return Opening(
-        stream_id=stream_id,
-        source=source,
-        kind=kind,
-        streamed=kind == "turn",
-        host="",
-        path="",
-        method="",
-        started_at=at,
-        status_code=200,
-        content_type="text/event-stream" if kind == "turn" else "application/json",
-        timed=False,
-    )
-
-
-def _chunks(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    for start in range(0, len(body), _CHUNK_BYTES):
-        yield at, body[start : start + _CHUNK_BYTES]
+def _others(places: list[int]) -> list[str]:
+    """One line that says which elements of a file are no conversations."""
+    if not places:
+        return []
+    if len(places) == 1:
+        return [f"element {places[0]} is no conversation: passed by"]
+    named = ", ".join(map(str, places[:_MOST_NAMED])) + (" …" if len(places) > _MOST_NAMED else "")
+    return [f"{len(places):,} elements are no conversations, {named}: passed by"]

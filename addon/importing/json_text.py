@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from addon.errors import ImportFailure
+
 MAX_VALUE_CHARACTERS = 512 * 1024 * 1024
 """A single value that is longer is taken for an attack."""
 
@@ -42,6 +44,8 @@ class JsonText:
     """One JSON text, walked from its beginning: `peek` what comes, then take the `value`, or go into it."""
 
     def __init__(self, file: BinaryIO) -> None:
+        self.damage: str | None = None
+        """Why the file could not be read to its end; its text ends there."""
         self._file = file
         # Invalid UTF-8 becomes U+FFFD as everywhere (WHATWG HTML 9.2.6); a leading BOM is none of the text.
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
@@ -186,7 +190,10 @@ class JsonText:
     def _more(self) -> bool:
         if self._ended:
             return False
-        block = self._file.read(_BLOCK_BYTES)
+        try:
+            block = self._file.read(_BLOCK_BYTES)
+        except ImportFailure as error:
+            block, self.damage = b"", str(error)
         self._ended = not block
         more = self._decoder.decode(block, final=self._ended)
         self._passed += self._at

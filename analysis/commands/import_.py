@@ -13,7 +13,8 @@ from analysis.options import writable
 
 if TYPE_CHECKING:
     from addon.importing.import_files import ImportFile, Unreadable
-    from addon.importing.importers import Imported, Importer
+    from addon.importing.imported import Imported
+    from addon.importing.importers import Importer
     from analysis.fidelity import Fidelity
 
 _THUMBNAIL_SECONDS = 600.0
@@ -33,6 +34,9 @@ def command(paths: tuple[str, ...], as_json: bool, database: Path) -> None:
     - one conversation, or several, as JSON
     - the body of an event stream
     - flows that mitmproxy saved (-w)
+
+    All of them may be compressed with gzip, and of a damaged file all that can be read is imported. An event stream
+    that only ended early is noted; one that is cut in the middle of an event is a failure.
 
     - is standard input. Importing again changes nothing. The report at the end counts what the files hold and what of
     it is stored; the exit code is 1 when anything is missing or could not be read.
@@ -74,9 +78,9 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
             importer = Importer(writer, fidelity)
             try:
                 for file in _files(paths):
-                    with report.file(file.name, named=isinstance(file, Unreadable) or file.named) as done:
+                    with report.file(file.name, named=not isinstance(file, Unreadable) and file.named) as done:
                         if isinstance(file, Unreadable):
-                            done.failures.append(file.reason)
+                            (done.failures if file.lost else done.notes).append(file.reason)
                         else:
                             _read(file, importer, fidelity, database, done)
                 if report.has_media:
@@ -99,15 +103,16 @@ def _read(file: "ImportFile", importer: "Importer", fidelity: "Fidelity", databa
         importer.read(seen, done)
         if done.kind == "flows":
             try:
-                read_flows(seen, database, done)
-                walked = 0
-                with file.open() as content:
-                    for kind, streamed, request, body in exchanges(content):
-                        fidelity.exchange(kind, streamed, request, body)
-                        walked += 1
-                done.exchanges = done.exchanges or walked  # of a damaged file mitmdump does not say it
+                read_flows(seen.plain, database, done)
             except ImportFailure as error:
                 done.failures.append(str(error))
+            walked = 0
+            # Where it is damaged has been said.
+            with contextlib.suppress(ImportFailure), file.plain.open() as content:
+                for kind, streamed, request, body in exchanges(content):
+                    fidelity.exchange(kind, streamed, request, body)
+                    walked += 1
+            done.exchanges = done.exchanges or walked  # of a damaged file mitmdump does not say it
 
 
 def _files(paths: tuple[Path, ...]) -> "Iterator[ImportFile | Unreadable]":
