@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from addon.archive import APPLICATION_ID, VERSION
-from analysis.queries import Unanswerable, open_archive
+from analysis.queries import Unanswerable, open_archive, usage
 from analysis.queries.archive import identify
 from analysis.queries.conversations import (
     ConversationFilter,
@@ -344,6 +344,21 @@ def test_sources_are_counted_by_page_and_by_site(archive: Archive) -> None:
         assert [tuple(site) for site in cited_sites(db)] == [("example.org", 2, 2)]
         assert [page.url for page in cited_pages(db, words="MOON")] == [moon]
         assert list(cited_pages(db, conversation_id="nobody")) == []
+
+
+def test_the_most_cited_pages_are_the_first_of_all(db: sqlite3.Connection) -> None:
+    for words in ("", "example 1"):
+        every = list(cited_pages(db, words=words))
+        assert len({page.messages for page in every}) > 1
+        for limit in (0, 1, 7, len(every), len(every) + 5):
+            assert list(cited_pages(db, words=words, limit=limit)) == every[:limit]
+
+
+def test_a_large_table_is_measured_by_some_of_its_rows(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = usage._value_bytes(db, "messages")
+    monkeypatch.setattr(usage, "_SAMPLE", 300)
+    assert usage._value_bytes(db, "messages") not in (0, exact)
+    assert usage._value_bytes(db, "messages") == pytest.approx(exact, rel=0.2)
 
 
 def test_tables_are_measured(db: sqlite3.Connection) -> None:

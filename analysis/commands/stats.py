@@ -1,5 +1,6 @@
 """`chatgpt-capture stats`: figures of the whole archive."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
     from analysis.queries.usage import Period
     from analysis.terminal import Column
 
-_SUBJECTS = ("models", "speed", "activity", "tools", "images", "sizes")
+_TITLES = {
+    "models": "Models",
+    "speed": "Time to the first token",
+    "activity": "Activity per {per}",
+    "tools": "Tools",
+    "images": "Images",
+    "sizes": "Sizes",
+}
+_SUBJECTS = tuple(_TITLES)
 
 
 class _Subject(NamedTuple):
-    """One table of figures: its title, the rows for programs and the cells for people."""
+    """One table of figures: the rows for programs and the cells for people."""
 
-    title: str
     fields: Sequence[str]
     rows: Sequence[Any]
     columns: "Sequence[Column]"
@@ -52,11 +60,14 @@ def command(subjects: tuple[str, ...], per: str, form: Form | None, database: Pa
     out = console()
     with reading(database) as db:
         for place, name in enumerate(subjects or _SUBJECTS):
+            if form is None:  # before the figures, which may take seconds
+                title = _TITLES[name].format(per=per)
+                out.print(Text.assemble("\n" if place else "", (title, "bold green")))
+                sys.stdout.flush()
             subject = _READ[name](db, cast("Period", per))
             if form is not None:
                 write_rows(form, subject.fields, subject.rows)
                 return
-            out.print(Text.assemble("\n" if place else "", (subject.title, "bold green")))
             if subject.rows:
                 print_table(out, subject.columns, [subject.cells(row) for row in subject.rows])
             else:
@@ -81,7 +92,7 @@ def _models(db: "sqlite3.Connection", _per: "Period") -> _Subject:
         counts = (f"{row.answers:,}", f"{row.conversations:,}", f"{row.characters or 0:,}")
         return (asked, served, *counts, local_time(row.last_at, "%Y-%m-%d"))
 
-    return _Subject("Models", ModelUsage._fields, model_usage(db), columns, cells)
+    return _Subject(ModelUsage._fields, model_usage(db), columns, cells)
 
 
 def _speed(db: "sqlite3.Connection", _per: "Period") -> _Subject:
@@ -100,7 +111,7 @@ def _speed(db: "sqlite3.Connection", _per: "Period") -> _Subject:
         waits = (duration(row.seconds_to_first_token_p50), duration(row.seconds_to_first_token_p90))
         return one_line(row.model_slug), f"{row.answers:,}", *waits, f"{row.characters_per_second or 0:,.0f}"
 
-    return _Subject("Time to the first token", ModelSpeed._fields, model_speeds(db), columns, cells)
+    return _Subject(ModelSpeed._fields, model_speeds(db), columns, cells)
 
 
 def _activity(db: "sqlite3.Connection", per: "Period") -> _Subject:
@@ -120,7 +131,7 @@ def _activity(db: "sqlite3.Connection", per: "Period") -> _Subject:
     def cells(row: Activity) -> Sequence[str]:
         return row.period, f"{row.prompts:,}", f"{row.answers:,}", f"{row.images:,}", _bar(row.prompts, most)
 
-    return _Subject(f"Activity per {per}", Activity._fields, rows, columns, cells)
+    return _Subject(Activity._fields, rows, columns, cells)
 
 
 def _tools(db: "sqlite3.Connection", _per: "Period") -> _Subject:
@@ -136,7 +147,7 @@ def _tools(db: "sqlite3.Connection", _per: "Period") -> _Subject:
     def cells(row: ToolUsage) -> Sequence[str]:
         return one_line(row.tool), f"{row.calls:,}", f"{row.conversations:,}"
 
-    return _Subject("Tools", ToolUsage._fields, tools(db), columns, cells)
+    return _Subject(ToolUsage._fields, tools(db), columns, cells)
 
 
 def _images(db: "sqlite3.Connection", _per: "Period") -> _Subject:
@@ -147,7 +158,7 @@ def _images(db: "sqlite3.Connection", _per: "Period") -> _Subject:
         return one_line(row[0]) or "unknown", f"{row[1]:,}"
 
     columns = [Column("Status"), Column("Images", justify="right")]
-    return _Subject("Images", ("status", "images"), list(image_count(db).items()), columns, cells)
+    return _Subject(("status", "images"), list(image_count(db).items()), columns, cells)
 
 
 def _sizes(db: "sqlite3.Connection", _per: "Period") -> _Subject:
@@ -163,7 +174,7 @@ def _sizes(db: "sqlite3.Connection", _per: "Period") -> _Subject:
     def cells(row: TableSize) -> Sequence[str]:
         return row.name, f"{row.rows:,}", byte_count(row.bytes)
 
-    return _Subject("Sizes", TableSize._fields, table_sizes(db), columns, cells)
+    return _Subject(TableSize._fields, table_sizes(db), columns, cells)
 
 
 _READ: dict[str, "Callable[[sqlite3.Connection, Period], _Subject]"] = {

@@ -32,8 +32,19 @@ def cited_pages(
     db: sqlite3.Connection, *, conversation_id: str = "", words: str = "", limit: int | None = None
 ) -> Iterator[CitedPage]:
     """Pages, the most often cited first; `words` must be in the address, the title or the name of the publisher."""
-    where, values = _where(conversation_id, words)
-    query = f"""SELECT c.url, max(c.title), max(c.attribution), count(DISTINCT c.message_n) AS messages,
+    where, known = _where(conversation_id, words)
+    values: list[str | int] = [*known]
+    if limit is not None and not conversation_id:
+        # Only those that are cited as often as the last one that is wanted: to look at the messages of all takes long.
+        often = f"SELECT c.url, count(DISTINCT c.message_n) AS messages FROM citations c WHERE {where} GROUP BY c.url"
+        last = "SELECT messages FROM often ORDER BY messages DESC LIMIT 1 OFFSET ?"
+        counted = f"WITH often AS MATERIALIZED ({often})"
+        where = f"({where}) AND c.url IN (SELECT url FROM often WHERE messages >= coalesce(({last}), 0))"
+        values = [*known, *known, max(0, limit - 1)]
+    else:
+        counted = ""
+    query = f"""{counted}
+                SELECT c.url, max(c.title), max(c.attribution), count(DISTINCT c.message_n) AS messages,
                        count(DISTINCT m.conversation_id), max(coalesce(m.created_at, m.first_seen_at)) AS last_at,
                        m.conversation_id
                 {_OF} WHERE {where} GROUP BY c.url ORDER BY messages DESC, last_at DESC, c.url LIMIT ?"""
