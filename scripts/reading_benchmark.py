@@ -18,7 +18,8 @@ from scripts.big_archive.texts import CHINESE, COMMON, RARE, SOMETIMES
 
 COMMANDS = (
     ["list"], ["list", "--nl", "-n", "0"], ["show", "last"], ["search", RARE], ["search", SOMETIMES],
-    ["search", COMMON], ["search", CHINESE], ["images"], ["status"], ["sources"], ["stats"], ["stream", "last"], ["frames", "last"],
+    ["search", COMMON], ["search", CHINESE], ["images"], ["status"], ["sources"], ["stats"],
+    ["stream", "last"], ["frames", "last"],
 )  # fmt: skip
 _RUNS = 5
 
