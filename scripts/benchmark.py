@@ -5,7 +5,8 @@
 
 Both proxies run the whole time; each round sends the same streams through both, in random order, and compares the
 two. A service process and this client share the machine with them, so only the ratios mean something. Latency is
-from the service's write of an event to its arrival at the client, both on the machine's monotonic clock.
+from the service's write of an event to its arrival at the client, both on the machine's monotonic clock, of the
+events that come while all the streams are open.
 """
 
 import argparse
@@ -35,6 +36,12 @@ ADDON = ROOT / "addon" / "chatgpt_capture.py"
 UNPACED_STREAMS, PACED_STREAMS, EVENTS_PER_SECOND = 100, 50, 10
 CONCURRENCY = 20
 WORDS = 30
+OPENING_SECONDS = 0.5
+"""Paced answers begin within this time of one another: in step they would measure the queue that they make."""
+
+AROUND = {"v1": 16, "v0": 10}
+"""How many events an answer has beside its words."""
+
 _STAMP = re.compile(rb": t=(\d+)\n")
 
 BARE = "def responseheaders(flow):\n    flow.response.stream = True\n"
@@ -61,7 +68,7 @@ class Arm:
 
     name: str
     proxy: loopback.Proxy
-    client: loopback.Client = field(init=False)
+    client: loopback.Reader = field(init=False)
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
@@ -82,7 +89,7 @@ def main() -> int:
     if options.serve:
         return serve()
     began = time.monotonic()
-    rounds, paced_words = (3, 3) if options.quick else (12, 100)
+    rounds, paced_events = (3, 20) if options.quick else (12, 100)
     with tempfile.TemporaryDirectory() as temporary, service() as upstream:
         folder = Path(temporary)
         print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}\n")
@@ -91,14 +98,14 @@ def main() -> int:
             proxy(folder / "ours", upstream, addon=True) as ours,
         ):
             arms = [Arm("bare", bare), Arm("ours", ours)]
-            asyncio.run(compare(arms, rounds, paced_words))
+            asyncio.run(compare(arms, rounds, paced_events))
         tap, calls = tap_cost(folder / "timed", upstream)
         print(f"\ntap: {tap} us median of {calls} chunks, in mitmdump")
     print(f"{time.monotonic() - began:.0f} s in all")
     return 0
 
 
-async def compare(arms: list[Arm], rounds: int, words: int) -> None:
+async def compare(arms: list[Arm], rounds: int, events: int) -> None:
     """Print the table, a line a case as each is measured, then memory."""
     print("| case | throughput | p50 | p99 | proxy CPU | recorder CPU |\n| --- | --- | --- | --- | --- | --- |")
     grown = {arm.name: [memory(arm)] for arm in arms}
@@ -106,12 +113,12 @@ async def compare(arms: list[Arm], rounds: int, words: int) -> None:
     for encoding in encodings:
         for http2 in (False, True):
             label = f"{encoding}, HTTP/{'2' if http2 else '1.1'}"
-            paced = Load(encoding, http2, PACED_STREAMS, words, 1 / EVENTS_PER_SECOND)
+            paced = Load(encoding, http2, PACED_STREAMS, events - AROUND[encoding], 1 / EVENTS_PER_SECOND)
             unpaced = Load(encoding, http2, UNPACED_STREAMS, WORDS, 0.0)
             async with contextlib.AsyncExitStack() as stack:
                 for arm in arms:
                     # Connections stay open over the rounds: a handshake costs more than many answers.
-                    client = loopback.Client(arm.proxy.port, arm.proxy.ca_path, http2=http2)
+                    client = loopback.Reader(arm.proxy.port, arm.proxy.ca_path, http2=http2)
                     arm.client = await stack.enter_async_context(client)
                     await send(arm.client, Load(encoding, http2, PACED_STREAMS, 5, 0.01))
                 await measure(arms, f"unpaced, {label}", rounds, unpaced)
@@ -162,31 +169,29 @@ async def measure(arms: list[Arm], case: str, rounds: int, load: Load) -> None:
     print(f"| {' | '.join(row)} |", flush=True)
 
 
-async def send(client: loopback.Client, load: Load) -> list[float]:
-    """All streams of a load; the seconds each event took."""
+async def send(reader: loopback.Reader, load: Load) -> list[float]:
+    """All streams of a load; the seconds that each event took which came while all of them were open."""
     slots = asyncio.Semaphore(load.streams if load.delay else CONCURRENCY)
 
-    async def one() -> loopback.Received:
-        # Answers do not begin together: in step with one another they would measure the queue they make.
-        await asyncio.sleep(random.uniform(0, load.delay))
+    async def one() -> loopback.Arrivals:
+        await asyncio.sleep(random.uniform(0, OPENING_SECONDS) if load.delay else 0)
         async with slots:
-            prompt = f"words={load.words} delay={load.delay}"
-            return await client.send_turn(prompt, encoding=load.encoding)
+            return await reader.send_turn(f"words={load.words} delay={load.delay}", encoding=load.encoding)
 
     answers = await asyncio.gather(*(one() for _ in range(load.streams)))
-    assert all(answer.status == 200 and not answer.error for answer in answers)
-    return [latency for answer in answers for latency in stamped(answer)]
+    all_open, one_ends = max(answer[0][0] for answer in answers), min(answer[-1][0] for answer in answers)
+    return [
+        arrived - int(stamp) / 1e9
+        for answer in answers
+        for arrived, data in answer
+        if all_open < arrived < one_ends
+        for stamp in _STAMP.findall(data)
+    ]
 
 
 async def send_alone(proxy: loopback.Proxy, load: Load) -> None:
-    async with loopback.Client(proxy.port, proxy.ca_path, http2=load.http2) as client:
-        await send(client, load)
-
-
-def stamped(answer: loopback.Received) -> Iterator[float]:
-    for arrived, chunk in zip(answer.times, answer.chunks, strict=True):
-        for stamp in _STAMP.findall(chunk):
-            yield arrived - int(stamp) / 1e9
+    async with loopback.Reader(proxy.port, proxy.ca_path, http2=load.http2) as reader:
+        await send(reader, load)
 
 
 def tap_cost(home: Path, upstream: loopback.Upstream) -> tuple[str, str]:

@@ -16,6 +16,7 @@ of the product imports it. What is where:
     proxy       Proxy: mitmdump as a process
     files       Files and File, what answers for files; URL_SECRETS, what signs their URLs
     client      Client and Received, fetch(), send_turn(), resume_turn()
+    reader      Reader: a client that does as little as can be, for measurements
     turn        the requests that send a prompt and go on with an answer, and the SECRETS in them
     __main__    a Service as a process of its own: python -m scripts.loopback --scene search
 
@@ -28,6 +29,7 @@ from scripts.loopback.codings import by_event, encode, encode_chunks, every, rag
 from scripts.loopback.exchange import EVENT_STREAM, Answer, End, Header, Request, Respond, answer
 from scripts.loopback.files import STORAGE, URL_SECRETS, File, Files
 from scripts.loopback.proxy import Proxy, Upstream
+from scripts.loopback.reader import Arrivals, Reader
 from scripts.loopback.service import Service
 from scripts.loopback.sockets import Peer, Socket, Text, open_socket
 from scripts.loopback.turn import (
@@ -51,6 +53,7 @@ __all__ = [
     "TURN_URL",
     "URL_SECRETS",
     "Answer",
+    "Arrivals",
     "Ask",
     "Authority",
     "Client",
@@ -60,6 +63,7 @@ __all__ = [
     "Header",
     "Peer",
     "Proxy",
+    "Reader",
     "Received",
     "Request",
     "Respond",
