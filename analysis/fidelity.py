@@ -26,6 +26,10 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 """
 
+# One that an answer shows and a document too is one message.
+_SHOWN_TWICE = """
+    DELETE FROM messages
+    WHERE conversation_id = '' AND id IN (SELECT id FROM messages WHERE conversation_id <> '')"""
 # A text may have been replaced by a newer one since: then it is a version. One that was still growing is held as far as
 # it had grown (`length`).
 _STORED = """
@@ -134,6 +138,7 @@ class Fidelity:
         self._settle(everything=True)
         if not archive.exists():
             return []
+        self._notes.execute(_SHOWN_TWICE)
         self._notes.execute("ATTACH ? AS archive", [f"{archive.absolute().as_uri()}?mode=ro"])
         try:
             rows = [

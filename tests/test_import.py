@@ -580,6 +580,19 @@ def test_what_is_missing_is_counted(tmp_path: Path) -> None:
     assert counts["conversations"] == Count("conversations", 1, 1)
 
 
+def test_a_message_that_an_answer_and_a_document_show_counts_once(tmp_path: Path) -> None:
+    from analysis.fidelity import Count, Fidelity
+
+    (talk,) = conversations(Size(1, 10, 0, 0))
+    (tmp_path / "c.json").write_text(json.dumps(talk))
+    assert run(tmp_path / "a.db", tmp_path / "c.json").returncode == 0
+    shown = [node["message"] for node in talk["mapping"].values() if node["message"]][:3]
+    fidelity = Fidelity()
+    fidelity.exchange("turn", True, b"", b"".join(b"data: %s\n\n" % json.dumps({"message": m}).encode() for m in shown))
+    fidelity.conversation(talk)
+    assert fidelity.compare(tmp_path / "a.db") == [Count("conversations", 1, 1), Count("text", 10, 10)]
+
+
 # -- flows that mitmproxy saved ----------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,8 @@
 """HAR entries -> exchanges: what a browser's or mitmproxy's recording says of one request and its answer.
 
 Format: HAR 1.2, and what Chrome adds: `_webSocketMessages`, `_eventSourceMessages`, base64 for bodies that hold a
-surrogate. Pure and untrusted: an entry that cannot be used is None, or an exchange that says what is missing.
+surrogate. Firefox says -1 for what it does not know, and cuts each body off at a megabyte unless told otherwise. Pure
+and untrusted: an entry that cannot be used is None, or an exchange that says what is missing.
 """
 
 import base64
@@ -19,12 +20,18 @@ from addon.wire.payload import array, integer, mapping, microseconds, number, sc
 type Body = tuple[tuple[tuple[int, bytes], ...], bool, str | None]
 """The chunks of a body, whether their times are those of their arrival, and what is missing."""
 
+_LONGEST_MARK = 3
+"""How many bytes a body may be short of its size as text: the byte order mark, which is none of it."""
+
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One exchange as the file tells it; `chunks` are (microseconds, bytes), `missing` says what the file lacks."""
+    """One exchange as the file tells it; `chunks` are (microseconds, bytes), `missing` says what the file lacks.
+
+    `short` says how much of the body the file has, when that is not all.
+    """
 
     opening: Opening
     request: bytes
@@ -32,6 +39,7 @@ class Exchange:
     ended_at: int
     cut: bool
     missing: str | None = None
+    short: str | None = None
 
 
 def exchange_of(entry: Any, stream_id: str, otherwise_at: int) -> Exchange | None:
@@ -39,6 +47,7 @@ def exchange_of(entry: Any, stream_id: str, otherwise_at: int) -> Exchange | Non
     request, response = mapping(mapping(entry).get("request")), mapping(mapping(entry).get("response"))
     content = mapping(response.get("content"))
     method, host, path = _target(request)
+    short = None
     content_type, status = string(content.get("mimeType")) or "", integer(response.get("status")) or 0
     endpoint = classify(method, host, path, content_type, status)
     if endpoint is None:
@@ -50,8 +59,10 @@ def exchange_of(entry: Any, stream_id: str, otherwise_at: int) -> Exchange | Non
         ended_at = max(ended_at, chunks[-1][0]) if chunks else ended_at
     else:
         chunks, timed, missing = _body(entry, content, ended_at)
-        if content.get("size") == 0 and not endpoint.streamed:
+        size = integer(content.get("size"))
+        if not endpoint.streamed and (size == 0 or 300 <= status < 400):
             missing = None
+        short = _short(content, sum(len(chunk) for _, chunk in chunks), size)
     opening = Opening(
         stream_id=stream_id,
         source="har",
@@ -69,9 +80,9 @@ def exchange_of(entry: Any, stream_id: str, otherwise_at: int) -> Exchange | Non
         timed=timed,
         location=(string(response.get("redirectURL")) or "")[:2000] if 300 <= status < 400 else "",
     )
-    cut = bool(string(response.get("_error"))) or status == 0
+    cut = bool(string(response.get("_error"))) or status == 0 or short is not None
     sent = string(mapping(request.get("postData")).get("text")) or ""
-    return Exchange(opening, sent.encode(), chunks, ended_at, cut, missing)
+    return Exchange(opening, sent.encode(), chunks, ended_at, cut, missing, short)
 
 
 def _target(request: dict[str, Any]) -> tuple[str, str, str]:
@@ -107,6 +118,14 @@ def _body(entry: Any, content: dict[str, Any], ended_at: int) -> Body:
     if events:
         return events, True, None
     return (), False, "the file holds no body for it"
+
+
+def _short(content: dict[str, Any], held: int, size: int | None) -> str | None:
+    """How much of a body the file has, None when that is all, as far as it says."""
+    margin = 0 if content.get("encoding") == "base64" else _LONGEST_MARK
+    if not held or size is None or held + margin >= size:
+        return None
+    return f"the file holds {held:,} of the {size:,} bytes of its body"
 
 
 def _unpacked(text: str) -> bytes | None:

@@ -131,8 +131,11 @@ class Importer:
             self._done.notes.append(f"entry {number}, {opening.method} {opening.path}: {exchange.missing}")
         reason = "absent" if exchange.missing else "cut" if exchange.cut else "end"
         ending = self._exchange(opening, exchange.request, exchange.chunks, exchange.ended_at, Closing(reason))
-        if ending is not None and ending.state == "interrupted" and not exchange.missing:
-            self._done.notes.append(f"entry {number}, {opening.method} {opening.path}: interrupted, {ending.error}")
+        if ending is None or exchange.missing:
+            return
+        if ending.state == "interrupted" or (exchange.short and ending.state != "complete"):
+            said = exchange.short or f"interrupted, {ending.error}"
+            self._done.notes.append(f"entry {number}, {opening.method} {opening.path}: {said}")
 
     def _events(self, file: ImportFile) -> None:
         """The body of an event stream that somebody saved, without its request."""
