@@ -17,20 +17,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from addon.archive import media_folder
+from addon.archive import VERSION, media_folder
 from addon.records import Thumbnail
 from addon.store.archive_writer import ArchiveWriter
 from addon.upkeep.merging import Merged, Merging
 from scripts.made_up_export import Size, write
-from scripts.scenes import image_answer, plain_answer
+from scripts.scenes import image_answer, plain_answer, search_answer, subscribe, topic_items, topic_of
 from tests.receiving import FILES, download, kept, mention, png, receive
 from tests.recording import FINISHED, STARTED, Archive, Row, archive_at, envelope, message, request, shown, v0, v1
+from tests.sockets import Line, texts_of
 from tests.test_documents import mapped, node, store
+from tests.test_migrations import opened_at
 from tests.test_same_tree import histories, read
 
 PICTURE = png(30, 20)
 DIGEST = hashlib.sha256(PICTURE).hexdigest()
 HOUR = 3_600_000_000
+AT = "2026-11-01T12:00:00.000000Z"
 
 
 def merge(database: Path, *others: Path) -> list[Merged]:
@@ -140,6 +143,31 @@ def canvas(archive: Archive) -> None:
     archive.load("textdocs", [document], parameters={"conversation_id": "talk"}, at=STARTED + 7)
 
 
+def cited(archive: Archive) -> None:
+    scene = search_answer("Why?", "The Moon [1].", seed="cited")
+    archive.record(scene.body, request("prompt-cited"), stream_id="cited")
+
+
+def delivered(archive: Archive) -> None:
+    """An answer over the WebSocket."""
+    scene = search_answer("Whence?", "The sea [1].", seed="topic")
+    page = Line(archive).page()
+    page.says(subscribe(topic_of(scene)))
+    page.hears(*texts_of(topic_items(scene)))
+    page.end()
+
+
+def branched(archive: Archive) -> None:
+    """Asked again, and another prompt in the place of the first."""
+    said = [
+        message("U", author={"role": "user"}, status=FINISHED, metadata={"parent_id": "root"}),
+        message("V", "Why, really?", author={"role": "user"}, status=FINISHED, metadata={"parent_id": "root"}),
+        message("B", "The Moon.", status=FINISHED, metadata={"parent_id": "U"}),
+        message("C", "The Sun.", status=FINISHED, metadata={"parent_id": "V"}),
+    ]
+    archive.record(v1(*(shown(each, number) for number, each in enumerate(said))), stream_id="branched")
+
+
 ALL: dict[str, Happening] = {
     "turn one": turn("one"),
     "turn two": turn("two"),
@@ -163,6 +191,18 @@ def test_merging_two_archives_is_capturing_both_into_one(tmp_path: Path, seed: i
     split = chance.randint(0, len(names))
     first, second = names[:split], names[split:]
     assert_merging_is_capturing_both(tmp_path, [ALL[name] for name in first], [ALL[name] for name in second])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whoever_is_merged_into_whom_it_is_what_capturing_both_gives(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    scenes = [cited, delivered, branched, turn("one"), turn("two"), drawn("lighthouse"), drawn("cat"),
+              with_file, refused, listed, canvas, loaded(2, title="Late", is_archived=True)]  # fmt: skip
+    chance.shuffle(scenes)
+    # Some of it both have seen.
+    first, second = scenes[: chance.randint(4, 8)], scenes[chance.randint(2, 6) :]
+    assert_merging_is_capturing_both(tmp_path, first, second)
+    assert_merging_is_capturing_both(tmp_path, second, first)
 
 
 def test_what_both_have_seen_is_there_once(tmp_path: Path) -> None:
@@ -317,7 +357,7 @@ def test_a_merge_that_is_stopped_anywhere_is_gone_on_with(tmp_path: Path) -> Non
             assert everything(archive) == everything(whole)
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "another program", "folder", "itself", "older", "newer", "empty"])
+@pytest.mark.parametrize("kind", ["missing", "text", "another program", "folder", "itself", "newer", "empty"])
 def test_what_is_no_other_archive_is_one_line_and_the_rest_is_merged(tmp_path: Path, kind: str) -> None:
     with archive_at(tmp_path / "second.db") as other:
         turn("one")(other)
@@ -333,14 +373,35 @@ def test_what_is_no_other_archive_is_one_line_and_the_rest_is_merged(tmp_path: P
     elif kind != "missing":
         with contextlib.closing(sqlite3.connect(path)) as db, db:
             db.execute("CREATE TABLE t (a)")
-            if kind in ("older", "newer"):
+            if kind == "newer":
                 db.execute(f"PRAGMA application_id = {int.from_bytes((tmp_path / 'second.db').read_bytes()[68:72])}")
-                db.execute(f"PRAGMA user_version = {1 if kind == 'older' else 99}")
+                db.execute("PRAGMA user_version = 99")
     done = command(first, path, tmp_path / "second.db")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith(f"Error: {path}: ")
     with archive_at(first) as archive:
         assert archive.count("turns") == 2
+
+
+@pytest.mark.parametrize("step", range(1, VERSION))
+def test_an_archive_of_an_older_version_is_merged_and_stays_what_it_is(tmp_path: Path, step: int) -> None:
+    older = tmp_path / "older.db"
+    with contextlib.closing(opened_at(older, step)) as db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute(
+            "INSERT INTO conversations (id, title, first_seen_at, last_seen_at) VALUES ('c', 'Tides', ?, ?)", [AT] * 2
+        )
+        said = ["A", "c", "assistant", "text", "Twice a day.", "finished_successfully", 1, AT, AT, "live"]
+        names = "id, conversation_id, role, content_type, text, status, visible, first_seen_at, last_seen_at, source"
+        db.execute(f"INSERT INTO messages ({names}) VALUES ({', '.join('?' * len(said))})", said)
+    known = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    done = command(tmp_path / "mine.db", older)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{older}: 1 conversation, 1 message\n", "")
+    with archive_at(tmp_path / "mine.db") as archive:
+        assert archive.message("A") | {"text": "Twice a day.", "conversation_id": "c"} == archive.message("A")
+        assert archive.row("SELECT title FROM conversations") == {"title": "Tides"}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name in known} == known
+    assert [path.name for path in tmp_path.iterdir() if "-merge" in path.name] == []
 
 
 @pytest.mark.parametrize("kind", ["another program", "text"])

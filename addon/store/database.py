@@ -28,7 +28,7 @@ def connect(path: Path, durable: bool) -> sqlite3.Connection:
         if version < archive.VERSION:
             if version:
                 back_up(db, path, version)
-            _migrate(db)
+            migrate(db)
         else:
             archive.check_version(path, version)
             forget_backups(db, path)
@@ -41,7 +41,8 @@ def connect(path: Path, durable: bool) -> sqlite3.Connection:
     return db
 
 
-def _migrate(db: sqlite3.Connection) -> None:
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a database to the newest schema, in one transaction."""
     # Imported only where there is work: sqlite-utils costs more than half of the recorder's start.
     from sqlite_utils import Database  # noqa: PLC0415
 

@@ -59,7 +59,7 @@ class Merging:
         if self._database.exists() and path.exists() and self._database.samefile(path):
             raise ArchiveError(f"{path}: is the archive that is merged into")
         merged = Merged(str(path))
-        with OtherArchive(path) as other:
+        with OtherArchive(path, self._database) as other:
             self._done = 0
             merged.conversations, merged.messages = other.count("conversations"), other.count("messages")
             self._total = merged.conversations + other.count("streams") + merged.messages

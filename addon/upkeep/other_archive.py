@@ -4,6 +4,7 @@ So one set of rules decides what stays, whoever captured it: a row is what its a
 The other archive is only read, and is untrusted: a row that cannot be read is left out and counted.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Self
 from addon.archive import APPLICATION_ID, VERSION
 from addon.errors import ArchiveError
 from addon.records import AssetLocation, Mention, Message, Record, RequestBody, Run, Stream, StreamBody, StreamSeen
+from addon.store.database import migrate
 from addon.store.rows import microseconds
 from addon.upkeep.other_rows import (
     asset_records,
@@ -27,6 +29,7 @@ from addon.upkeep.other_rows import (
     stream_of,
     version_of,
 )
+from addon.upkeep.scratch_folder import scratch_folder
 
 _OF_DOCUMENTS = ("document", "list")
 
@@ -34,20 +37,30 @@ _OF_DOCUMENTS = ("document", "list")
 class OtherArchive:
     """An open archive of somebody else, or of another machine; `unreadable` counts the rows that made no sense."""
 
-    def __init__(self, path: Path) -> None:
-        """Open it for reading. Raises `ArchiveError`."""
+    def __init__(self, path: Path, beside: Path) -> None:
+        """Open it for reading, one of an older version as a copy in a scratch folder beside the archive at `beside`.
+
+        Raises `ArchiveError`.
+        """
         self.unreadable = 0
         self.path = path
-        try:
-            self._db = _opened(path)
-        except sqlite3.Error as error:
-            raise ArchiveError(f"{path}: cannot be read: {error}") from None
+        with contextlib.ExitStack() as held:
+            try:
+                self._db = held.enter_context(contextlib.closing(_opened(path)))
+                if _version(self._db) < VERSION:
+                    folder = held.enter_context(scratch_folder(beside, "-merge", "is being merged into already"))
+                    self._db = held.enter_context(contextlib.closing(_renewed(self._db, folder / "other.db")))
+                # All that is read is of one moment.
+                self._db.execute("BEGIN")
+            except (sqlite3.Error, OSError) as error:
+                raise ArchiveError(f"{path}: cannot be read: {error}") from None
+            self._held = held.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        self._held.close()
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -154,14 +167,23 @@ def _opened(path: Path) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise ArchiveError(f"{path}: is a database of another program")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
+        if (version := _version(db)) > VERSION:
             raise ArchiveError(f"{path}: was written by a newer version ({version}, this one knows {VERSION}); update")
-        if version < VERSION:
-            raise ArchiveError(f"{path}: was written by an older version; any import into it brings it up to date")
-        # All that is read is of one moment.
-        db.execute("BEGIN")
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _renewed(older: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """A copy at `path`, brought to today's schema; what is not in it yet is NULL there, as after any update."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as copy:
+        older.backup(copy)
+        copy.row_factory = sqlite3.Row
+        migrate(copy)
+    return _opened(path)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version

@@ -6,15 +6,11 @@ it touches is left alone and told. What has no evidence (raw bodies dropped, imp
 """
 
 import contextlib
-import fcntl
-import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from addon import archive
 from addon.answers.legs import Leg, LegKey, earlier
 from addon.captures import Capturing, Surroundings, capture_of
 from addon.errors import ArchiveError
@@ -26,6 +22,7 @@ from addon.store.store import Store, StoreBusy
 from addon.store.stored_streams import StoredStream, StoredStreams
 from addon.upkeep import scratch
 from addon.upkeep.differences import Changes, apply
+from addon.upkeep.scratch_folder import scratch_folder
 
 WAIT_MILLISECONDS = 60_000
 """How long a lock of somebody else is waited for; the recorder's last milliseconds."""
@@ -63,7 +60,7 @@ def reparse(
         raise ArchiveError(f"{database}: there is no such file")
     try:
         Store.open(database).close()  # nothing is put beside what is no archive
-        with _scratch_folder(database) as folder:
+        with scratch_folder(database, "-reparse", "is being read again already") as folder:
             return _reparse(database, folder / "rebuilt.db", dry_run, progress)
     except StoreBusy as error:
         raise ArchiveError(f"{database}: cannot be read again now: {error}") from None
@@ -133,39 +130,3 @@ def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
             yield batch
             batch = []
     yield batch
-
-
-@contextlib.contextmanager
-def _scratch_folder(database: Path) -> Iterator[Path]:
-    """A private folder beside the archive, empty, of this process alone, gone however it is left.
-
-    What a process left that was killed goes at the next run.
-    """
-    folder = database.with_name(database.name + "-reparse")
-    descriptor = _locked(folder)
-    if descriptor is None:
-        raise ArchiveError(f"{database}: is being read again already")
-    try:
-        for left in folder.iterdir():
-            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-        os.close(descriptor)
-
-
-def _locked(folder: Path) -> int | None:
-    """The folder, made where it is missing, with its lock; None when somebody else has that."""
-    while True:
-        archive.private_folder(folder)
-        with contextlib.ExitStack() as unless_locked, contextlib.suppress(FileNotFoundError):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            unless_locked.callback(os.close, descriptor)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None
-            # Else whoever had it has removed it meanwhile.
-            if os.path.samestat(os.fstat(descriptor), folder.stat()):
-                unless_locked.pop_all()
-                return descriptor
