@@ -62,26 +62,28 @@ _PERCENT = re.compile(rb'(?<![^\s"\\<>])(?:[^\s"\\<>%]|%(?![0-9A-Fa-f]{2}))*+%[0
 
 # One of these stands in whatever the expressions above find, and in each name of `SECRET_KEYS`; lower case.
 _HINTS = (
-    b"token", b"secret", b"password", b"api_key", b"api-key", b"apikey", b"authorization", b"cookie", b"bearer",
-    b"sig=", b"sig%", b"sig:", b"sig ", b'sig"', b"sig'", b"sig\\", b"signature", b"verify", b"jwt", b"sk-", b"gaaaaa",
-    b"x-amz", b"x-goog", b"cf_", b"_cfuvid", b"_puid", b"oai-sc", b"x-oai-is", b"openai-sentinel", b"ws:", b"wss:",
-    b"credential", b"oaiusercontent", b"windows.net", b"webpubsub", b"ws.chatgpt", b"estuary", b"%22",
+    "token", "secret", "password", "api_key", "api-key", "apikey", "authorization", "cookie", "bearer",
+    "sig=", "sig%", "sig:", "sig ", 'sig"', "sig'", "sig\\", "signature", "verify", "jwt", "sk-", "gaaaaa",
+    "x-amz", "x-goog", "cf_", "_cfuvid", "_puid", "oai-sc", "x-oai-is", "openai-sentinel", "ws:", "wss:",
+    "credential", "oaiusercontent", "windows.net", "webpubsub", "ws.chatgpt", "estuary", "%22",
 )  # fmt: skip
-_ENCODED = (b"eyJ", b"eyA", b"ewo", b"ew0", b"W3s", b"WyJ", b"WyA", b"Wwo", b"QmVhcmVy", b"QXV0aG9y")
+_ENCODED = ("eyJ", "eyA", "ewo", "ew0", "W3s", "WyJ", "WyA", "Wwo", "QmVhcmVy", "QXV0aG9y")
 _ESCAPED_LETTER = re.compile(rb"\\u00[2-7]")
 
 
 def may_hold_secrets(data: bytes) -> bool:
     """Whether there may be a credential in JSON or in text: a cheap look, before the thorough one."""
+    # A word is found in text many times faster than in bytes, and in a loop twice as fast as by `any`: this runs for
+    # each event. Every byte is a letter here, only those of ASCII matter.
+    text = data.decode("latin-1")
     for word in _ENCODED:
-        if word in data:
+        if word in text:
             return True
-    low = data.lower()
-    # `any` with a generator costs twice as much, and this runs for each event.
+    low = text.lower()
     for word in _HINTS:
         if word in low:
             return True
-    return b"\\u00" in data and _ESCAPED_LETTER.search(data) is not None
+    return "\\u00" in text and _ESCAPED_LETTER.search(data) is not None
 
 
 def clean_shapes(data: bytes, encodings: int = 0) -> bytes:
