@@ -230,7 +230,13 @@ def test_images_made_before_the_conversation_had_a_name_are_given_it(archive: Ar
 def test_an_image_that_a_later_turn_repeats_stays_the_work_of_the_first(archive: Archive) -> None:
     archive.record(v0(*map(envelope, (tool(image()),))), request("U"))
     before = stored(archive)
-    archive.record(v0(envelope(tool(image()))), request("V"), stream_id="next", clock=lambda n: STARTED + 10**9 + n)
+    archive.record(
+        v0(envelope(tool(image()))),
+        request("V"),
+        stream_id="next",
+        started_at=STARTED + 10**9,
+        clock=lambda n: STARTED + 10**9 + n,
+    )
     assert stored(archive) == before
 
 

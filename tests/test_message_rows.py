@@ -173,7 +173,9 @@ def test_a_finished_message_that_a_later_turn_repeats_stays_the_work_of_the_firs
     archive.record(v0(growing("Hi"), finished("Hi you")), request("U"))
     before = archive.message("A")
     echo = finished("Hi you", metadata={"model_slug": "gpt-5-5"})
-    archive.record(v0(echo), request("V", model="gpt-6-pro"), stream_id="next", source="har", clock=later)
+    archive.record(
+        v0(echo), request("V", model="gpt-6-pro"), stream_id="next", source="har", started_at=later(0), clock=later
+    )
     after = archive.message("A")
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"last_seen_at", "metadata", "model_slug"}

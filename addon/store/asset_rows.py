@@ -8,9 +8,41 @@ import sqlite3
 from typing import Any
 
 from addon.files.file_types import FileType
-from addon.records import AssetFile, AssetLocation, Thumbnail
+from addon.records import Asset, AssetFile, AssetLocation, Thumbnail
 from addon.store.rows import timestamp
 from addon.wire.asset_ids import SANDBOX, THUMBNAIL
+
+# Whose an asset is: of the messages that mention it the first.
+_OWNER = """
+    SELECT m.conversation_id, m.id AS message_id, m.stream_id FROM message_assets a JOIN messages m ON m.n = a.message_n
+    WHERE a.asset_id = ? ORDER BY coalesce(m.created_at, m.first_seen_at), m.id LIMIT 1"""
+
+_EITHER = "coalesce({verb}({name}, excluded.{name}), {name}, excluded.{name})"
+_RANK = "instr('tool uploaded generated', {})"
+_MERGED = {
+    # `sediment:` rather than `file-service:`, which is made up where only an attachment names the file.
+    "pointer": _EITHER.format(verb="max", name="pointer"),
+    # No origin: bytes or a download answer came first.
+    "kind": """CASE WHEN origin IS NULL OR kind = 'file' THEN excluded.kind WHEN excluded.kind = 'file' THEN kind
+               ELSE min(kind, excluded.kind) END""",
+    "origin": f"""iif(origin IS NULL OR {_RANK.format("excluded.origin")} > {_RANK.format("origin")},
+                  excluded.origin, origin)""",
+    "name": _EITHER.format(verb="min", name="name"),
+    "stated_size_bytes": _EITHER.format(verb="max", name="stated_size_bytes"),
+    "stated_width": _EITHER.format(verb="max", name="stated_width"),
+    "stated_height": _EITHER.format(verb="max", name="stated_height"),
+}
+"""What is left of two accounts of one file."""
+
+
+def merge_asset(db: sqlite3.Connection, asset: Asset) -> None:
+    """Merge one account of a file into its row, so that their order never shows; whose it is, `settle` finds."""
+    db.execute(
+        f"""INSERT INTO assets (id, pointer, kind, origin, name, stated_size_bytes, stated_width, stated_height)
+            VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, 0))
+            ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = {merged}" for name, merged in _MERGED.items())}""",
+        (asset.id, asset.pointer, asset.kind, asset.origin, asset.name, asset.size_bytes, asset.width, asset.height),
+    )
 
 
 def write_location(db: sqlite3.Connection, location: AssetLocation) -> None:
@@ -81,6 +113,12 @@ def link_sandbox(db: sqlite3.Connection, message_id: str, number: int) -> None:
     )
 
 
+def settle_mentioned(db: sqlite3.Connection, number: int) -> None:
+    """Settle each asset that a message mentions: its row may say something else of it than before."""
+    for row in db.execute("SELECT DISTINCT asset_id FROM message_assets WHERE message_n = ?", (number,)).fetchall():
+        settle(db, row["asset_id"])
+
+
 def settle(db: sqlite3.Connection, identity: str) -> None:
     """Let an asset say what is known of it: its best file, else what messages and download answers say."""
     asset = db.execute("SELECT * FROM assets WHERE id = ?", (identity,)).fetchone()
@@ -91,6 +129,9 @@ def settle(db: sqlite3.Connection, identity: str) -> None:
     stated["size_bytes"] = stated["size_bytes"] or _first(urls, "size_bytes")
     best, original = _best(db, identity, stated)
     said: dict[str, Any] = stated | dict.fromkeys(("mime_type", "sha256", "path", "downloaded_at"))
+    owner = db.execute(_OWNER, (identity,)).fetchone()
+    if owner is not None:
+        said |= {"message_id": owner["message_id"], "stream_id": owner["stream_id"]}
     said["variant"] = "thumbnail" if identity.endswith(THUMBNAIL) or (best and not original) else "original"
     if best is not None:
         said |= {key: best[key] for key in ("mime_type", "sha256", "path", "downloaded_at", "stream_id")}
@@ -100,7 +141,8 @@ def settle(db: sqlite3.Connection, identity: str) -> None:
         if original:
             said |= {key: stated[key] or best[key] for key in stated}
     said["name"] = asset["name"] or _first(urls, "name")
-    said["conversation_id"] = asset["conversation_id"] or _first(urls, "conversation_id")
+    known = asset["conversation_id"] or _first(urls, "conversation_id")
+    said["conversation_id"] = (owner and owner["conversation_id"]) or known
     changed = {key: value for key, value in said.items() if asset[key] != value}
     if changed:
         updates = ", ".join(f"{key} = ?" for key in changed)

@@ -27,7 +27,7 @@ def write_accounts(db: sqlite3.Connection, records: Sequence[Conversation]) -> N
     told_at, rest = _object(row["told_at"]), _object(row["metadata"])
     for record in records:
         _merge(row, told_at, rest, record)
-    row |= {"metadata": dumps(rest) if rest else None, "told_at": dumps(told_at) if told_at else None}
+    row |= {"metadata": _sorted(rest), "told_at": _sorted(told_at)}
     db.execute(_UPDATE, row)
 
 
@@ -57,6 +57,11 @@ def _latest(told_at: dict[str, Any], name: str, said: tuple[Any, str], known: An
         return known
     told_at[name] = seen
     return value
+
+
+def _sorted(members: dict[str, Any]) -> str | None:
+    """An object as text that does not tell which member came first."""
+    return dumps(dict(sorted(members.items()))) if members else None
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import sqlite3
 from typing import Any
 
-from addon.records import CanvasDocument, ListedImage, StreamBody, StreamSeen
-from addon.store.asset_rows import settle
-from addon.store.rows import columns, ensure_conversation, timestamp, upsert
+from addon.records import Asset, CanvasDocument, ListedImage, StreamBody, StreamSeen
+from addon.store.asset_rows import merge_asset, settle
+from addon.store.image_rows import explain_listed
+from addon.store.rows import columns, see_conversation, timestamp, upsert
 
 _OF_CANVAS = (
     "conversation_id", "message_id", "title", "textdoc_type", "content", "created_at", "updated_at", "metadata",
@@ -35,7 +36,7 @@ def write_seen(db: sqlite3.Connection, record: StreamSeen) -> None:
 
 def write_canvas(db: sqlite3.Connection, record: CanvasDocument) -> None:
     """Store one version of a canvas document; of two accounts of one version the later counts."""
-    ensure_conversation(db, record.conversation_id, record.source, record.at)
+    see_conversation(db, record.conversation_id, record.source, record.at)
     values = {name: value for name, value in columns(record).items() if name not in ("source", "at")}
     values["message_id"] = _message_of(db, record)
     values["first_seen_at"] = values["last_seen_at"] = timestamp(record.at)
@@ -65,29 +66,23 @@ def _message_of(db: sqlite3.Connection, record: CanvasDocument) -> str | None:
 
 def write_listed_image(db: sqlite3.Connection, record: ListedImage) -> None:
     """Store what a list knows of an image: beside what its message says, or alone until that is read."""
-    ensure_conversation(db, record.conversation_id, record.source, record.at)
-    db.execute(
-        """INSERT INTO assets (id, pointer, kind, origin, stated_width, stated_height, conversation_id, message_id,
-                               stream_id)
-           VALUES (?, ?, 'image', 'generated', ?, ?, ?, ?, ?)
-           ON CONFLICT (id) DO UPDATE SET
-             pointer = coalesce(pointer, excluded.pointer),
-             kind = iif(origin IS NULL, excluded.kind, kind),
-             stream_id = iif(origin IS NULL, excluded.stream_id, stream_id),
-             origin = coalesce(origin, excluded.origin),
-             conversation_id = coalesce(conversation_id, excluded.conversation_id),
-             message_id = coalesce(message_id, excluded.message_id),
-             stated_width = coalesce(stated_width, excluded.stated_width),
-             stated_height = coalesce(stated_height, excluded.stated_height)""",
-        (
+    see_conversation(db, record.conversation_id, record.source, record.at)
+    merge_asset(
+        db,
+        Asset(
             record.asset_id,
             record.asset_pointer,
-            record.width,
-            record.height,
-            record.conversation_id,
-            record.message_id,
-            record.stream_id,
+            "output",
+            "image",
+            "generated",
+            width=record.width,
+            height=record.height,
         ),
+    )
+    db.execute(
+        """UPDATE assets SET conversation_id = coalesce(conversation_id, ?), message_id = coalesce(message_id, ?),
+             stream_id = coalesce(stream_id, ?) WHERE id = ?""",
+        (record.conversation_id, record.message_id, record.stream_id, record.asset_id),
     )
     settle(db, record.asset_id)
     values: dict[str, Any] = {name: columns(record)[name] for name in _OF_IMAGE}
@@ -105,6 +100,7 @@ def write_listed_image(db: sqlite3.Connection, record: ListedImage) -> None:
     values["stream_id"] = record.stream_id
     names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
     db.execute(f"INSERT INTO image_generations ({names}) VALUES ({marks})", values)
+    explain_listed(db, record.conversation_id, record.message_id)
 
 
 def _listed_as(db: sqlite3.Connection, record: ListedImage) -> int | None:

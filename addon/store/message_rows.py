@@ -46,28 +46,36 @@ _GROW = "UPDATE messages SET text = ?1, content = ?2, last_seen_at = max(last_se
 _INSERT = f"INSERT INTO messages (id, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"
 
 
+# An export tells of many times at once: it is before nobody.
+_RANKS = """
+    SELECT id, kind IN ('document', 'list') AS documents, source = 'export' AS exports,
+           iif(source = 'export', '', started_at) AS began, id AS name
+    FROM streams WHERE id IN (?, ?)"""
+
+
 def write_message(db: sqlite3.Connection, new: Message) -> None:
     """Store one observation of a message with all that belongs to it."""
     old = _existing(db, new)
     if old is None:
         ensure_conversation(db, new.conversation_id, new.source, new.at)
-        attach(db, new, db.execute(_INSERT, (new.id, *_values(new))).lastrowid or 0)
+        number = db.execute(_INSERT, (new.id, *_values(new))).lastrowid or 0
+        attach(db, new, number, counts=True, known=False)
         return
     if new.document and _says_nothing_new(new, old):
+        _see_again(db, new, old)
         return
     if new.conversation_id != old["conversation_id"]:
         new = replace(new, conversation_id=old["conversation_id"])
+    counts = True
     if not _supersedes(new, old):
-        if not _was_seen_before_it_went(db, new, old):
-            _fill(db, new, old)
-            return
-        _restore(db, new, old)
+        counts = _was_seen_before_it_went(db, new, old)
+        (_restore if counts else _fill)(db, new, old)
     elif _is_taken_away(db, new, old):
+        counts = False
         _keep(db, new, old)
-        return
     else:
         _replace(db, new, old)
-    attach(db, new, old["n"])
+    attach(db, new, old["n"], counts=counts)
 
 
 def write_growth(db: sqlite3.Connection, grown: MessageGrowth) -> None:
@@ -113,6 +121,19 @@ def _says_nothing_new(new: Message, old: sqlite3.Row) -> bool:
     return bool((timestamp(new.first_seen_at or new.at) or "") >= old["first_seen_at"])
 
 
+def _see_again(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
+    """What a document repeats was seen again; what is now known of the messages above it may explain its images."""
+    seen: dict[str, Any] = {}
+    if (at := timestamp(new.at) or "") > old["last_seen_at"]:
+        seen["last_seen_at"] = at
+    if _makes(db, new, old, same=True, wins=False):
+        seen |= {"stream_id": new.stream_id, "source": new.source}
+    if seen:
+        _update(db, old["n"], seen)
+    if seen or new.images:
+        attach(db, new, old["n"], counts=False)
+
+
 def _supersedes(new: Message, old: sqlite3.Row) -> bool:
     was_finished = _was_finished(old)
     if new.finished != was_finished:
@@ -137,9 +158,10 @@ def _replace(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     if not same and (was_finished or _is_lost(old["text"], new, old)):
         said = (old["content"], old["text"], old["status"])
         columns["revision"] += remember(db, old["n"], new.at, "updated", said)
-    for name in ("first_token_at", "completed_at", "requested_model") if was_finished else ():
-        columns[name] = old[name] or columns[name]
-    if not _makes(db, new, old, same=same and was_finished):
+    if was_finished:
+        columns["requested_model"] = old["requested_model"] or columns["requested_model"]
+        columns["completed_at"] = _earlier(old["completed_at"], columns["completed_at"])
+    if not _makes(db, new, old, same=same and was_finished, wins=True):
         columns |= {"stream_id": old["stream_id"], "source": old["source"]}
     columns["first_token_at"] = _earlier(old["first_token_at"], columns["first_token_at"])
     columns["first_seen_at"] = min(columns["first_seen_at"], old["first_seen_at"])
@@ -177,7 +199,8 @@ def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
         count = remember(db, old["n"], new.at, "updated", (new.content, new.text, new.status))
         if count:
             missing["revision"] = old["revision"] + count
-    if not (new.document or new.live) and _makes(db, new, old, same=True):
+    same = new.finished and _was_finished(old) and _same(old["content"], new.content)
+    if not new.live and _makes(db, new, old, same=same, wins=False):
         missing |= {"stream_id": new.stream_id, "source": new.source}
     if missing:
         _update(db, old["n"], missing)
@@ -202,13 +225,23 @@ def _is_lost(said: str | None, new: Message, old: sqlite3.Row) -> bool:
     return not damaged and not continues(final or "", said)
 
 
-def _makes(db: sqlite3.Connection, new: Message, old: sqlite3.Row, *, same: bool) -> bool:
-    """Whether a message is the work of the new exchange: of an answer rather than of a document that repeats it."""
+def _makes(db: sqlite3.Connection, new: Message, old: sqlite3.Row, *, same: bool, wins: bool) -> bool:
+    """Whether a message is the work of the new exchange: of an answer rather than of a document that repeats it.
+
+    Of two of a kind that say the `same` it is the earlier one's, else of the one that `wins`.
+    """
     if new.stream_id == old["stream_id"]:
         return True
-    of_document = "SELECT 1 FROM streams WHERE id = ? AND kind IN ('document', 'list')"
-    by_document = db.execute(of_document, (old["stream_id"],)).fetchone() is not None
-    return by_document if by_document != new.document else not same
+    ranks = {row[0]: tuple(row) for row in db.execute(_RANKS, (new.stream_id, old["stream_id"]))}
+    if len(ranks) < 2:
+        return wins
+    theirs, ours = ranks[new.stream_id][1:], ranks[old["stream_id"]][1:]
+    if theirs[0] != ours[0]:
+        return bool(theirs[0] < ours[0])
+    if not same:
+        return wins
+    # One that broke off did not make what a document ended.
+    return (new.completed_at is None, *theirs) < (old["completed_at"] is None, *ours)
 
 
 def _known(new: Message, old: sqlite3.Row) -> dict[str, Any]:
@@ -224,7 +257,7 @@ def _missing(new: Message, old: sqlite3.Row) -> dict[str, Any]:
     """What an observation knows that the row does not."""
     columns = _message_columns(new)
     missing = {name: columns[name] for name in _remembered(new, old) if old[name] is None and columns[name] is not None}
-    for name in ("first_seen_at", "first_token_at"):
+    for name in ("first_seen_at", "first_token_at", "completed_at"):
         if old[name] is not None and (first := _earlier(old[name], columns[name])) != old[name]:
             missing[name] = first
     if _knows_parent(new, old, at_least=old["parent_certainty"] + 1):

@@ -66,6 +66,16 @@ def ensure_conversation(db: sqlite3.Connection, identity: str | None, source: st
         )
 
 
+def see_conversation(db: sqlite3.Connection, identity: str | None, source: str, at: int) -> None:
+    """The same, and note when it was seen: for what speaks of a conversation without telling of it as a whole."""
+    ensure_conversation(db, identity, source, at)
+    db.execute(
+        "UPDATE conversations SET first_seen_at = min(first_seen_at, ?2), last_seen_at = max(last_seen_at, ?2)"
+        " WHERE id = ?1",
+        (identity, timestamp(at)),
+    )
+
+
 def copied(db: sqlite3.Connection, table: str, *but: str) -> list[str]:
     """The names of a table's columns, without those named."""
     return [

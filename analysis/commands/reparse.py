@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -30,8 +30,13 @@ def command(dry_run: bool, database: Path) -> None:
     from analysis.terminal import counted
 
     try:
-        with _in_order(), counting("reading again") as progress:
-            report = reparse(existing(database), dry_run=dry_run, progress=progress)
+        with _in_order() as end_if_told, counting("reading again") as progress:
+
+            def progressed(done: int, total: int) -> None:
+                end_if_told()
+                progress(done, total)
+
+            report = reparse(existing(database), dry_run=dry_run, progress=progressed)
     except ArchiveError as error:
         raise click.ClickException(str(error)) from None
     left = f"{report.without_evidence:,} without a raw body left as they are"
@@ -50,19 +55,29 @@ def command(dry_run: bool, database: Path) -> None:
 
 
 @contextlib.contextmanager
-def _in_order() -> Iterator[None]:
-    """Whoever ends this, and however impatiently: what was rebuilt so far goes first."""
+def _in_order() -> Iterator[Callable[[], None]]:
+    """Whoever ends this, and however impatiently: what was rebuilt so far goes first.
+
+    What is yielded ends it where Python has lost the exception: one that is raised while an object goes, is.
+    """
     handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    told: list[int] = []
+
+    def end_if_told() -> None:
+        for number in told:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     def end(number: int, frame: FrameType | None) -> None:
         for each in handled:
             signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        told.append(number)
+        end_if_told()
 
     before = [signal.signal(each, end) for each in handled]
     try:
-        yield
+        yield end_if_told
+        end_if_told()
     finally:
-        if signal.getsignal(signal.SIGINT) is end:  # else it is over, and nobody is to hurry it
+        if not told:  # else it is over, and nobody is to hurry it
             for each, handler in zip(handled, before, strict=True):
                 signal.signal(each, handler)
