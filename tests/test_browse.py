@@ -184,7 +184,7 @@ def test_a_long_conversation_is_shown_in_pieces(tmp_path: Path, showcase: Path) 
         )
     client = Client(database)
     last = client.ask("/-/archive/c/long").text
-    assert ("words 449" in last, "words 399<" in last, "400 earlier messages" in last) == (True, False, True)
+    assert ("words 449" in last, "words 249<" in last, "250 earlier messages" in last) == (True, False, True)
     first = client.ask("/-/archive/c/long?page=0").text
     assert ("words 0<" in first, "words 199<" in first, "250 later messages" in first) == (True, True, True)
     at = client.ask("/-/archive/c/long?at=m210").text

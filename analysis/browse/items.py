@@ -1,8 +1,9 @@
 """Messages as a thread shows them: in what role, what stands beside each, and what is told under it."""
 
 import sqlite3
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -114,9 +115,9 @@ def items_of(db: sqlite3.Connection, identity: str, steps: list[Step], render: R
         if _says_nothing(row, said):
             carried = branch  # its place in the tree is shown on the next message
             continue
-        item = _item(row, said, cited.get(step.n, []))
-        notes = (*item.notes, _why_unanswered(row)) if step.id in alone else item.notes
-        items.append(replace(item, branch=branch, gap=gap, versions=versions.get(step.n, 0), notes=notes))
+        notes = (*_notes(row), _why_unanswered(row)) if step.id in alone else _notes(row)
+        place = {"branch": branch, "gap": gap, "versions": versions.get(step.n, 0), "notes": notes}
+        items.append(_item(row, said, cited.get(step.n, []), **place))
         carried, gap = None, False
     return items
 
@@ -125,7 +126,7 @@ def _says_nothing(row: Row, said: Rendered) -> bool:
     return not (row["text"] or "").strip() and not row["live"] and (not said.html or not row["visible"])
 
 
-def _item(row: Row, said: Rendered, cited: list[threads.Source]) -> Item:
+def _item(row: Row, said: Rendered, cited: list[threads.Source], **place: Any) -> Item:
     behind = said.folded or (row["role"] not in ("user", "assistant") and row["content_type"] != "multimodal_text")
     role = "behind" if behind else "person" if row["role"] == "user" else "model"
     cards = source_cards([source._asdict() for source in cited]) if role == "model" else Markup("")
@@ -136,10 +137,10 @@ def _item(row: Row, said: Rendered, cited: list[threads.Source]) -> Item:
         folded=said.folded,
         clipped=said.clipped,
         role=role,
-        notes=_notes(row),
         facts=_facts(row) if role == "model" and _is_answer(row) else (),
         sources=cards,
         source_count=cards.count("<li>"),
+        **place,
     )
 
 

@@ -1,8 +1,8 @@
 """What every page shares: finding the archive among the databases, asking it off the event loop, saying what is wrong.
 
 A page is a pure function of a connection and what was asked for; it returns what its template shows. It runs in
-Datasette's thread for queries, under a time limit, and never in the event loop: rendering Markdown takes as long as
-a query.
+Datasette's thread for queries, under a time limit, and never in the event loop, and so do the templates: rendering
+takes as long as a query.
 """
 
 import sqlite3
@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from datasette.utils import sqlite_timelimit, tilde_encode
 from datasette.utils.asgi import Forbidden, Request, Response
+from jinja2 import Environment
 
 from analysis.browse.rendered import Memory
 from analysis.browse.static import address
@@ -84,6 +85,8 @@ class Site:
     def __init__(self, datasette: "Datasette") -> None:
         self._datasette = datasette
         self._memory = Memory()
+        # Datasette's own environment awaits every attribute, which takes longer than all else a long thread needs.
+        self._templates = Environment(loader=datasette.jinja_env.loader, autoescape=True)
 
     def html(self, template: str, page: Page) -> View:
         """The view that shows what a page returns in a template."""
@@ -91,10 +94,11 @@ class Site:
         async def view(request: Request) -> Response:
             try:
                 asked = await self.asked(request)
-                context = {**_frame(asked), **await self.answer(asked, page)}
+                return Response.html(
+                    await self.answer(asked, lambda db, _: self._shown(template, asked, page(db, asked)))
+                )
             except Problem as problem:
                 return await error_page(self._datasette, request, problem)
-            return Response.html(await self._datasette.render_template(template, context, request=request))
 
         return view
 
@@ -102,16 +106,14 @@ class Site:
         """The view that gives what a page returns as JSON; with a template, its `data` and the `html` made from it."""
 
         async def view(request: Request) -> Response:
+            def told(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
+                context = page(db, asked)
+                return {**context["data"], "html": self._shown(template, asked, context)} if template else context
+
             try:
-                asked = await self.asked(request)
-                context = await self.answer(asked, page)
+                return Response.json(await self.answer(await self.asked(request), told))
             except Problem as problem:
                 return Response.json({"ok": False, "error": problem.title}, status=problem.status)
-            if template:
-                shown = {**_frame(asked), **context}
-                html = await self._datasette.render_template(template, shown, request=request)
-                context = {**context["data"], "html": html}
-            return Response.json(context)
 
         return view
 
@@ -127,6 +129,9 @@ class Site:
 
         view._datasette_static = True  # type: ignore[attr-defined] # Datasette then leaves the cache header alone
         return view
+
+    def _shown(self, template: str, asked: Asked, context: Mapping[str, Any]) -> str:
+        return self._templates.get_template(template).render({**_frame(asked), **context})
 
     async def asked(self, request: Request) -> Asked:
         """What a request asks for, by somebody who may. Raises `Problem`, `Forbidden`."""

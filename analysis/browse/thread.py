@@ -92,14 +92,16 @@ def _leaf(tree: Tree, talk: sqlite3.Row, at: str) -> str | None:
 
 
 def _window(steps: list[Step], at: str, page: str) -> tuple[int, int]:
-    """Which steps are shown: of a page by its number, around a message, else the last."""
+    """Which steps are shown: of a page by its number, around a message, else the last; the last page is full too."""
     last_page = max(0, (len(steps) - 1) // WINDOW)
     number = last_page
     if page.isascii() and page.isdigit() and len(page) < 6:
         number = min(int(page), last_page)
     elif at:
         number = next((place // WINDOW for place, step in enumerate(steps) if step.id == at), last_page)
-    return number * WINDOW, min(len(steps), (number + 1) * WINDOW)
+    if number == last_page:
+        return max(0, len(steps) - WINDOW), len(steps)
+    return number * WINDOW, (number + 1) * WINDOW
 
 
 def _outline(items: list[Item]) -> list[tuple[str, str]]:

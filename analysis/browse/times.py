@@ -1,8 +1,10 @@
 """Times as people read them. The server runs on the machine of who reads: its time zone is theirs."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 
+@lru_cache(maxsize=16_384)
 def moment(stored: str | None) -> datetime | None:
     """A time of the archive, in the zone of this machine; None where it is none."""
     if not stored:
