@@ -87,14 +87,14 @@ def filled_at(path: Path, step: int) -> dict[str, int]:
     with closing(opened_at(path, step)) as db:
         tables = [name for (name,) in db.execute(TABLES_OF) if name in TABLES]
         for table in tables:
+            usual = {"INTEGER": 7, "REAL": 7, "BLOB": b"\0", "TEXT": "one"}
             types = {row[1]: row[2] for row in db.execute(f"PRAGMA table_info({table})")}
-            values = [
-                7 if kind in ("INTEGER", "REAL") else b"\0" if kind == "BLOB" else "one" for kind in types.values()
-            ]
+            values = [LONG_AGO if name.endswith("_at") else usual[kind] for name, kind in types.items()]
             db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
         return dict.fromkeys(tables, 1)
 
 
+LONG_AGO = "2024-02-29T12:00:00.000000Z"
 TABLES_OF = "SELECT name FROM sqlite_schema WHERE type = 'table'"
 
 

@@ -137,6 +137,31 @@ def test_a_thread_is_the_branch_that_ends_in_the_current_node(archive: Archive) 
     assert rows[0]["role"] == "user"
 
 
+def test_a_thread_does_not_wait_for_those_of_other_conversations(archive: Archive) -> None:
+    def steps(query: str) -> int:
+        count = 0
+
+        def another() -> None:
+            nonlocal count
+            count += 1
+
+        with closing(sqlite3.connect(archive.path)) as db:
+            db.set_progress_handler(another, 10)
+            assert len(db.execute(query).fetchall()) == 2
+        return count
+
+    def talk(number: int) -> None:
+        said = [envelope(message(f"{role}{number}", "words", author={"role": role}, status=FINISHED, metadata={"parent_id": parent}), f"talk{number}") for role, parent in (("user", None), ("assistant", f"user{number}"))]  # fmt: skip
+        archive.record(v0(*said), stream_id=f"stream{number}")
+
+    queries = ("SELECT * FROM threads WHERE conversation_id = 'talk0'", "SELECT * FROM threads LIMIT 2")
+    talk(0)
+    alone = [steps(query) for query in queries]
+    for number in range(1, 40):
+        talk(number)
+    assert [steps(query) <= few + 2 for few, query in zip(alone, queries, strict=True)] == [True, True]
+
+
 @pytest.mark.parametrize("parents", [("a", "b", "c", "a"), ("b", "a", "b", "b"), ("a", "a", "a", "a")])
 def test_a_thread_that_goes_round_in_a_circle_holds_each_message_once(
     archive: Archive, parents: tuple[str, ...]

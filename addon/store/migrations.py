@@ -11,6 +11,7 @@ from sqlite_utils.migrations import Migrations
 
 from addon.archive import VERSION
 from addon.store.summary_views import SUMMARY_INDEXES, SUMMARY_VIEWS
+from addon.store.thread_views import THREADS
 from addon.store.turn_views import TURN_VIEWS
 
 migrations = Migrations("chatgpt_capture")
@@ -286,6 +287,13 @@ def documents_and_files(db: Database) -> None:
     for name, query in (_FILE_VIEWS | TURN_VIEWS | SUMMARY_VIEWS).items():
         db.execute(f"DROP VIEW IF EXISTS {name}")
         db.execute(f"CREATE VIEW {name} AS {query}")
+
+
+@migrations(name="0003_large_archives")
+def large_archives(db: Database) -> None:
+    """What takes too long with a million messages."""
+    db.execute("DROP VIEW threads")
+    db.execute(f"CREATE VIEW threads AS {THREADS}")
 
 
 def apply(db: Database) -> None:
