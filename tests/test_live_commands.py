@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -212,6 +215,44 @@ def test_figures_of_an_empty_archive_are_none(archive: Archive) -> None:
 def test_shells_are_taught_to_complete(tmp_path: Path, shell: str) -> None:
     taught = ask(tmp_path / "none.db", "completion", shell).stdout
     assert f"_CHATGPT_CAPTURE_COMPLETE={shell}_complete" in taught
+
+
+COMPLETING = {
+    "bash": """eval "$(chatgpt-capture completion bash)"
+complete -p chatgpt-capture > /dev/null
+COMP_WORDS=(chatgpt-capture {words} "{begun}"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+_chatgpt_capture_completion chatgpt-capture "{begun}"; printf '%s\n' "${COMPREPLY[@]}" """,
+    "zsh": """autoload -Uz compinit; compinit -u -d "$PWD/dump"; zmodload zsh/zpty
+zpty shell "PS1=READY TERM=dumb zsh -f -i"
+zpty -w shell 'autoload -Uz compinit; compinit -u -d "'$PWD'/dump"; eval "$(chatgpt-capture completion zsh)"; echo DONE'
+zpty -r -m shell seen '*DONE*READY*'
+zpty -w -n shell "chatgpt-capture {words} {begun}"$'\t\t'
+sleep 3; while zpty -r -t shell line; do print -r -- "$line"; done""",
+    "fish": """chatgpt-capture completion fish | source
+complete --do-complete "chatgpt-capture {words} {begun}" """,
+}
+
+
+@pytest.mark.parametrize("shell", COMPLETING)
+@pytest.mark.parametrize(
+    ("words", "begun", "found"),
+    [("", "sta", ["stats", "status"]), ("list", "--s", ["--since"]), ("show", "tid", ["tides-talk"])],
+)
+def test_shells_complete(archive: Archive, shell: str, words: str, begun: str, found: list[str]) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    fill(archive)
+    home = archive.path.parent
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(home), "TERM": "dumb",
+        "CHATGPT_CAPTURE_DB": str(archive.path),
+    }  # fmt: skip
+    script = COMPLETING[shell].replace("{words}", words).replace("{begun}", begun)
+    done = subprocess.run(
+        [shell, "-c", script], cwd=home, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert all(word in done.stdout for word in found), (done.stdout, done.stderr)
+    assert "command not found" not in done.stdout + done.stderr
 
 
 def test_ids_are_completed_with_their_titles(archive: Archive) -> None:

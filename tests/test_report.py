@@ -121,10 +121,19 @@ def test_a_browser_draws_the_charts_and_asks_nobody(tmp_path: Path) -> None:
         page.goto((tmp_path / "year.html").as_uri())
         drawn = {name: page.locator(f"#{name} svg").count() for name in ("models", "hours", "thinking", "sites")}
         cells = page.locator("#activity rect").count()
+        for width in (390, 1200):
+            for scheme in ("dark", "light"):
+                # An open page is drawn again.
+                page.set_viewport_size({"width": width, "height": 800})
+                page.emulate_media(color_scheme=scheme)
+                page.wait_for_timeout(100)
+                assert page.evaluate("document.documentElement.scrollWidth") == width
+                charts = page.evaluate("[...document.querySelectorAll('figure > svg, svg')].map(c => c.clientWidth)")
+                assert max(charts) in range(width // 2, width)
         browser.close()
     assert complaints == []
     assert min(drawn.values()) >= 1
-    assert cells >= 2
+    assert cells >= 365 + 2
     assert [url.partition(":")[0] for url in asked if not url.startswith("data:")] == ["file"]
 
 
@@ -145,7 +154,7 @@ def test_what_there_is_no_report_of_is_one_line(tmp_path: Path) -> None:
         (tmp_path / "empty.db", (), "holds no message yet"),
         (tmp_path / "a.db", ("--year", "2019"), "holds nothing of 2019, but of 2025 to 2026"),
         (tmp_path / "none.db", (), ""),
-        (tmp_path / "a.db", (tmp_path / "missing" / "folder" / "x.html",), "no such file"),
+        (tmp_path / "a.db", (tmp_path / "missing" / "folder" / "x.html",), "missing does not exist"),
         (tmp_path / "a.db", (tmp_path / "taken",), "is a directory"),
     ):
         done = report(database, *arguments)

@@ -25,10 +25,17 @@ class ExportFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a folder, made where it is missing. Raises `Unanswerable` while another export has it."""
+        """Open a folder, made where it is missing. Raises `Unanswerable` while another export has it.
+
+        So it does where the folder around it is missing.
+        """
         self.path = path
-        with contextlib.suppress(FileExistsError):
+        try:
             path.mkdir(_PRIVATE_FOLDER)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            raise Unanswerable(f"{path}: the folder {path.parent} does not exist") from None
         self._descriptor = os.open(path, _FOLDER)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
