@@ -22,6 +22,7 @@ import orjson
 from addon import archive
 from addon.answers.ending import broken_off, unreadable
 from addon.answers.legs import Leg, LegKey, earlier
+from addon.answers.recent_legs import RecentLegs
 from addon.captures import Capturing, Surroundings, capture_of
 from addon.errors import ArchiveError, DamagedArchive
 from addon.exchange import Closing, Opening
@@ -95,6 +96,7 @@ class Recorder:
         self._written_at: dict[int, float] = {}
         self._closed: list[Capturing] = []
         self._left = LeftSegments()
+        self._recent = RecentLegs()
         self._media = media
         self._thumbnailer = Thumbnailer(media.folder, store.images_without_thumbnail)
         self._around = Surroundings(legs=self._legs, unchanged=self._unchanged, media=media, mentioned=self._mentioned)
@@ -227,6 +229,8 @@ class Recorder:
             last = capture.close(closing, at)
             self._batch += last
             self._closed.append(capture)
+            if not capture.opening.keep_raw and (leg := capture.leg()) is not None:
+                self._recent.keep(leg, at)
         except Exception:
             self._batch.append(unreadable(capture.opening, at))
             raise
@@ -240,7 +244,9 @@ class Recorder:
         self._flush()
         captures = [capture for source in self._sources.values() for capture in source.captures.values()]
         still_open = [leg for capture in captures if (leg := capture.leg()) and getattr(leg, key) == value]
-        return earlier([*self._store.legs(key, value, opening), *still_open], key, opening)
+        dropped = [leg for leg in self._recent.at(opening.started_at) if getattr(leg, key) == value]
+        # The last of several that tell of one exchange counts.
+        return earlier([*self._store.legs(key, value, opening), *dropped, *still_open], key, opening)
 
     def _unchanged(self, opening: Opening, digest: str) -> str | None:
         """The stream in which a document was already what it is."""

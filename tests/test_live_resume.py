@@ -170,12 +170,28 @@ def test_a_mitmdump_that_starts_between_the_legs_knows_the_first(tmp_path: Path,
         assert (report.streams, report.changed, report.left_alone) == (2, False, 0)
 
 
-def test_without_raw_bodies_a_resume_is_on_record_and_spoils_nothing(tmp_path: Path) -> None:
+@HTTP
+def test_without_raw_bodies_a_resume_goes_on_as_well(tmp_path: Path, http2: bool) -> None:
+    """What the first leg said is in the recorder's memory, and nowhere on the disk."""
     conduit, scene = Conduit(), made("dropped")
     with capture(tmp_path, respond=conduit.respond, options={"chatgpt_raw": "drop"}) as running:
         conduit.plays(scene, "dropped", loopback.answer(scene.events[:-20], end="cut"))
-        ask(running, "dropped", True)
+        ask(running, "dropped", http2)
         running.closed(scene.user_message_id)
+        go_on(running, scene, len(scene.events) - 25, http2)
+        assert_the_answer_is_whole(running, scene)
+        assert running.rows("SELECT 1 FROM stream_bodies") == []
+
+
+def test_without_raw_bodies_a_resume_after_a_restart_is_on_record_and_spoils_nothing(tmp_path: Path) -> None:
+    conduit, scene = Conduit(), made("forgotten")
+    drop: dict[str, object] = {"chatgpt_raw": "drop"}
+    with capture(tmp_path, respond=conduit.respond, options=drop) as running:
+        conduit.plays(scene, "forgotten", loopback.answer(scene.events[:-20], end="cut"))
+        ask(running, "forgotten", True)
+        running.closed(scene.user_message_id)
+        assert running.drained()
+    with capture(tmp_path, respond=conduit.respond, options=drop) as running:
         before = running.rows("SELECT id, text FROM messages")
         go_on(running, scene, len(scene.events) - 25, True)
         query = "SELECT * FROM streams WHERE kind = 'resume' AND state <> 'streaming'"
