@@ -90,4 +90,4 @@ def _other_version(path: Path, version: int) -> str:
         return f"{path}: is a database of another program"
     if version > VERSION:
         return f"{path}: was written by a newer version ({version}, this one knows {VERSION}); update"
-    return f"{path}: was written by an older version; `chatgpt-capture reparse`, or the next capture, brings it up to date"
+    return f"{path}: was written by an older version; `chatgpt-capture reparse`, or a capture, brings it up to date"
