@@ -23,7 +23,7 @@ from addon.archive import inflight_folder, prepare
 from addon.endpoints import INTERCEPTED, Endpoint, classify, whole
 from addon.errors import ArchiveError
 from addon.journal import FROM_FILE, Journal, Losses, now
-from addon.log_lines import counted, describe, open_addresses, printable, statistics
+from addon.log_lines import counted, describe, open_addresses, printable, statistics, unquoted
 from addon.recorder_process import RecorderProcess, missing_packages
 from addon.settings import SETTINGS, misspelt
 from addon.socket_tap import BURST_SECONDS, SocketTap
@@ -179,7 +179,9 @@ class ChatGPTCapture:
     def error(self, flow: http.HTTPFlow) -> None:
         """A cut: the client or the server went away."""
         if flow.id in self._taps:
-            reason, detail = ("shutdown", "") if self._exiting else ("cut", flow.error.msg if flow.error else "")
+            reason, detail = (
+                ("shutdown", "") if self._exiting else ("cut", unquoted(flow.error.msg) if flow.error else "")
+            )
             self._close(flow.id, reason, detail)
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:

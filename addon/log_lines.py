@@ -4,10 +4,13 @@ Of what was said, a line holds the title that the service gave the conversation 
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from addon.journal import Losses
+
+_QUOTATION = re.compile(r"""(?::\s*|\s+|)(?:bytearray\()?b?["'].*""", re.DOTALL)
 
 _PRIVATE_MODES = frozenset({"wireguard", "local"})
 """Modes that take connections only from who has a key, or from this machine."""
@@ -32,6 +35,11 @@ def describe(answer: dict[str, Any]) -> str:
 def printable(text: str) -> str:
     """`text` with everything that a terminal might obey as a question mark."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def unquoted(message: str) -> str:
+    """What mitmproxy says of a connection that broke, without the bytes of it that it may quote."""
+    return _QUOTATION.sub("", message)
 
 
 def statistics(database: str, counters: Mapping[str, int], losses: Losses, open_taps: int, failures: int) -> str:

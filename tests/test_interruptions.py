@@ -15,6 +15,7 @@ import pytest
 from addon.archive import inflight_folder
 from addon.wire.evidence import decompress
 from scripts import loopback, scenes
+from scripts.loopback.exchange import GARBLE
 from tests.conftest import ADDON, ROOT, Capturing, capture, rows
 
 TABLES = (
@@ -304,6 +305,16 @@ def test_how_the_service_ends_a_stream_is_what_is_said_of_it(
         stream = running.wait("SELECT state, error FROM streams WHERE state <> 'streaming'")[0]
         assert stream["state"] == state
         assert (stream["error"] or "").startswith("connection closed" if state == "interrupted" else "")
+
+
+def test_nothing_of_what_broke_a_connection_is_recorded_or_told(tmp_path: Path) -> None:
+    with capture(tmp_path) as running:
+        running.answers["hello"] = loopback.answer([b"data: {}\n\n"], end="garbled")
+        assert running.ask("hello", http2=False).body == b"data: {}\n\n"
+        stream = running.wait("SELECT error FROM streams WHERE state = 'interrupted'")[0]
+        assert stream["error"] == "connection closed: HTTP/1 protocol error: illegal chunk header"
+        assert running.proxy.stop() == 0
+        assert GARBLE.decode().strip() not in running.log
 
 
 def test_every_file_is_private_from_its_first_moment_whatever_the_umask(tmp_path: Path, slow: scenes.Scene) -> None:

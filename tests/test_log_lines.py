@@ -1,7 +1,7 @@
 import pytest
 
 from addon.journal import Losses
-from addon.log_lines import open_addresses, printable, statistics
+from addon.log_lines import open_addresses, printable, statistics, unquoted
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,20 @@ def test_where_others_can_reach_the_proxy_is_named(
 
 def test_what_a_terminal_would_obey_is_a_question_mark() -> None:
     assert printable("a\x1b[31m\x07\u202e\x9b1m \u2028“é🌊”") == "a?[31m???1m ?“é🌊”"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("HTTP/1 protocol error: illegal chunk header: bytearray(b'secret\\r\\n')", "HTTP/1 protocol error: illegal chunk header"),
+        ("Received header 'x-secret'", "Received header"),
+        ("stream reset by client (INTERNAL_ERROR)", "stream reset by client (INTERNAL_ERROR)"),
+        ("Client disconnected.", "Client disconnected."),
+        ("it's \"secret\"", "it"),
+    ],
+)  # fmt: skip
+def test_what_is_quoted_of_a_broken_connection_is_left_out(message: str, said: str) -> None:
+    assert unquoted(message) == said
 
 
 def test_losses_are_shouted() -> None:

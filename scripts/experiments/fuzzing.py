@@ -44,7 +44,8 @@ WORDS = (
     '"conversation-turn-stream"', '"stream_item"', '"reply"', '"catchups":', '"offset":',
 )  # fmt: skip
 FOUND = Path(__file__).resolve().parent.parent.parent / ".fuzz"
-"""Where inputs that broke something are written."""
+"""Where inputs that broke something are written, and, in `corpus`, those that led somewhere new: the next run begins
+with them."""
 
 STARTED = 1_790_000_000_000_000
 
@@ -136,15 +137,14 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "corpus").mkdir()
-        FOUND.mkdir(exist_ok=True)
-        corpus(folder / "corpus")
+        (FOUND / "corpus").mkdir(parents=True, exist_ok=True)
+        corpus(FOUND / "corpus")
         quoted = (word.replace("\\", "\\\\").replace('"', '\\"') for word in WORDS)
         (folder / "words").write_text("".join(f'"{word}"\n' for word in quoted))
         arguments = [
             f"-max_total_time={options.seconds}", f"-seed={options.seed}", f"-dict={folder / 'words'}", "-timeout=30",
             "-rss_limit_mb=1000", "-max_len=8192", "-print_final_stats=1", f"-artifact_prefix={FOUND}/",
-            str(folder / "corpus"),
+            str(FOUND / "corpus"),
         ]  # fmt: skip
         began = time.monotonic()
         with contextlib.redirect_stdout(io.StringIO()):

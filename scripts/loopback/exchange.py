@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from scripts.loopback.sockets import Socket
 
 type Header = tuple[str, str]
-type End = Literal["clean", "reset", "cut", "hang"]
+type End = Literal["clean", "reset", "cut", "garbled", "hang"]
 type Respond = Callable[[Request], Answer | Socket]
+
+GARBLE = b"Bearer loopback-garble-9d41c7\r\n"
+"""What stands where the length of a chunk should."""
 
 EVENT_STREAM: tuple[Header, ...] = (
     ("content-type", "text/event-stream; charset=utf-8"),
@@ -48,7 +51,8 @@ class Answer:
     `chunks` are taken one by one just before they are written, so a generator can put the time into them.
     `delay` in seconds: a number is the pause between two chunks; a sequence gives the pause before each.
     `end`: "clean"; "reset" (RST_STREAM, over HTTP/1.1 a TCP RST); "cut" (the connection is closed without
-    END_STREAM or the last chunk, which over HTTP/2 takes its other streams along); "hang" (nothing, until the
+    END_STREAM or the last chunk, which over HTTP/2 takes its other streams along); "garbled" (the same, over HTTP/1.1
+    after `GARBLE`); "hang" (nothing, until the
     client or the service leaves). HTTP/1.1 is chunked unless `headers` has a content-length.
     """
 

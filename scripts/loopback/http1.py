@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 
 import h11
 
-from scripts.loopback.exchange import LARGEST_REQUEST, READ_SIZE, Answer, Request, Respond, paced
+from scripts.loopback.exchange import GARBLE, LARGEST_REQUEST, READ_SIZE, Answer, Request, Respond, paced
 from scripts.loopback.sockets import Socket, accept
 
 
@@ -88,7 +88,9 @@ class Http1:
                 connection: socket.socket = self._writer.get_extra_info("socket")
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._writer.transport.abort()
-            case "cut":
+            case "cut" | "garbled":
+                if answer.end == "garbled":
+                    self._writer.write(GARBLE)
                 self._writer.close()
             case "hang":
                 await asyncio.Event().wait()

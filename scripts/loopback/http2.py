@@ -95,7 +95,7 @@ class Http2:
                 self._h2.end_stream(stream)
             case "reset":
                 self._h2.reset_stream(stream, h2.errors.ErrorCodes.INTERNAL_ERROR)
-            case "cut":
+            case "cut" | "garbled":
                 self._writer.close()
             case "hang":
                 await asyncio.Event().wait()
