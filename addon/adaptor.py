@@ -148,21 +148,30 @@ class ChatGPTCapture:
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Tap the event streams and files of ChatGPT, and documents that another addon streams."""
-        endpoint = self._endpoint(flow)
-        if endpoint is None or not flow.live or flow.response is None or endpoint.kind == "socket":
-            return
-        if not (endpoint.streamed or endpoint.kind == "asset" or flow.response.stream):
-            return  # the whole body comes to `response`, as mitmproxy hands documents to everybody
-        stream = self._open(flow, endpoint, now(), timed=True)
-        if stream is not None:
-            earlier = flow.response.stream
-            self._taps[flow.id] = Tap(
-                self, flow.id, stream, earlier if callable(earlier) else None, _length(flow.response)
-            )
-            flow.response.stream = self._taps[flow.id]
+        try:
+            endpoint = self._endpoint(flow)
+            if endpoint is None or not flow.live or flow.response is None or endpoint.kind == "socket":
+                return
+            if not (endpoint.streamed or endpoint.kind == "asset" or flow.response.stream):
+                return  # the whole body comes to `response`, as mitmproxy hands documents to everybody
+            # Whatever becomes of the capture: what streams must not wait for its end.
+            earlier = flow.response.stream = flow.response.stream or True
+            stream = self._open(flow, endpoint, now(), timed=True)
+            if stream is not None:
+                then = earlier if callable(earlier) else None
+                self._taps[flow.id] = Tap(self, flow.id, stream, then, _length(flow.response))
+                flow.response.stream = self._taps[flow.id]
+        except Exception:
+            self.failures += 1
 
     def response(self, flow: http.HTTPFlow) -> None:
         """A clean end; or a body that arrived whole: a saved flow, or one that another addon replaced."""
+        try:
+            self._response(flow)
+        except Exception:
+            self.failures += 1
+
+    def _response(self, flow: http.HTTPFlow) -> None:
         tap = self._taps.get(flow.id)
         if tap is None:
             endpoint = self._endpoint(flow)

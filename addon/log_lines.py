@@ -12,6 +12,8 @@ from addon.journal import Losses
 
 _QUOTATION = re.compile(r"""(?::\s*|\s+|)(?:bytearray\()?b?["'].*""", re.DOTALL)
 
+_LONGEST = 120
+
 _PRIVATE_MODES = frozenset({"wireguard", "local"})
 """Modes that take connections only from who has a key, or from this machine."""
 
@@ -23,13 +25,19 @@ def counted(number: int, thing: str) -> str:
 
 def describe(answer: dict[str, Any]) -> str:
     """One finished exchange in one line, free of control characters."""
-    title = f"“{answer['title']}”" if answer["title"] else "an answer" if answer["characters"] else "an exchange"
-    parts = [title, answer["model"], f"{answer['seconds']:.1f} s", f"{answer['characters']} characters"]
+    title = (
+        f"“{_short(answer['title'])}”" if answer["title"] else "an answer" if answer["characters"] else "an exchange"
+    )
+    parts = [title, _short(answer["model"] or ""), f"{answer['seconds']:.1f} s", f"{answer['characters']} characters"]
     if answer["state"] != "complete":
         parts.append(f"{answer['state']}: {answer['error']}" if answer["error"] else answer["state"])
     if answer["unrecognised"]:
         parts.append(counted(answer["unrecognised"], "unrecognised event"))
     return printable(" · ".join(part for part in parts if part))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def printable(text: str) -> str:

@@ -307,6 +307,26 @@ def test_how_the_service_ends_a_stream_is_what_is_said_of_it(
         assert (stream["error"] or "").startswith("connection closed" if state == "interrupted" else "")
 
 
+@pytest.mark.parametrize("error", ["OSError(28, 'no')", "ValueError('a bug')"])
+@pytest.mark.parametrize("http2", [True, False])
+def test_an_answer_that_cannot_be_captured_passes_all_the_same_and_at_once(
+    tmp_path: Path, http2: bool, error: str
+) -> None:
+    (tmp_path / "broken.py").write_text(
+        f"import addon.journal\ndef failing(*_):\n    raise {error}\naddon.journal.Journal.open = failing\n"
+    )
+    scene = scenes.plain_answer("hello", scenes.prose(30, "9"), seed="hello")
+    (tmp_path / "path.py").write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n")
+    with capture(tmp_path / "c", scripts=[tmp_path / "path.py", tmp_path / "broken.py"]) as running:
+        running.answers["hello"] = loopback.answer(scene.events, delay=0.02)
+        received = running.ask("hello", http2=http2)
+        assert received.body == b"".join(scene.events)
+        assert received.times[-1] - received.times[0] > 0.02 * len(scene.events) / 2
+        assert running.proxy.stop() == 0
+    assert "1 error" in running.log
+    assert running.rows("SELECT * FROM streams") == []
+
+
 def test_nothing_of_what_broke_a_connection_is_recorded_or_told(tmp_path: Path) -> None:
     with capture(tmp_path) as running:
         running.answers["hello"] = loopback.answer([b"data: {}\n\n"], end="garbled")

@@ -1,7 +1,7 @@
 import pytest
 
 from addon.journal import Losses
-from addon.log_lines import open_addresses, printable, statistics, unquoted
+from addon.log_lines import describe, open_addresses, printable, statistics, unquoted
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,17 @@ def test_what_a_terminal_would_obey_is_a_question_mark() -> None:
 )  # fmt: skip
 def test_what_is_quoted_of_a_broken_connection_is_left_out(message: str, said: str) -> None:
     assert unquoted(message) == said
+
+
+def test_a_line_stays_a_line_whatever_the_service_calls_things() -> None:
+    answer = {
+        "title": "\x1b[2J" + "t" * 100_000, "model": "m" * 100_000, "seconds": 1.0, "characters": 2, "state": "complete",
+        "error": None, "unrecognised": 0,
+    }  # fmt: skip
+    line = describe(answer)
+    assert line.startswith("“?[2Jttt")
+    assert line.endswith("m… · 1.0 s · 2 characters")
+    assert len(line) < 300
 
 
 def test_losses_are_shouted() -> None:
