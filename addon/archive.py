@@ -42,7 +42,7 @@ def prepare(database: Path) -> None:
             _check(database, descriptor)
         finally:
             os.close(descriptor)
-        for companion in ("-wal", "-shm"):
+        for companion in ("-wal", "-shm", "-journal"):
             _check_companion(database.with_name(database.name + companion))
         private_folder(inflight_folder(database))
         private_folder(media_folder(database))

@@ -50,7 +50,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere.db").exists()
 
 
-@pytest.mark.parametrize("companion", ["-wal", "-shm"])
+@pytest.mark.parametrize("companion", ["-wal", "-shm", "-journal"])
 def test_a_link_at_the_name_of_the_log_is_refused(tmp_path: Path, companion: str) -> None:
     (tmp_path / f"chatgpt.db{companion}").symlink_to(tmp_path / "elsewhere")
     assert refusal(tmp_path / "chatgpt.db") == f"PATH{companion}: is not a file of this user"

@@ -14,6 +14,7 @@ from addon import archive as files
 from addon.errors import ArchiveError
 from addon.records import Run
 from addon.store import migrations
+from addon.store.safekeeping import back_up
 from addon.store.store import Store, StoreBusy
 from tests.receiving import download, png, receive
 from tests.recording import (
@@ -141,6 +142,20 @@ def test_without_a_copy_nothing_is_changed(tmp_path: Path) -> None:
     with pytest.raises(StoreBusy, match="directory"):
         Store.open(path)
     assert path.read_bytes() == before
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "chatgpt.db", "chatgpt.db-inflight", "chatgpt.db-media", "chatgpt.db.v1-backup"
+    ]  # fmt: skip
+
+
+def test_what_a_killed_copy_left_goes_and_a_copy_is_never_of_what_was_changed(tmp_path: Path) -> None:
+    path, backup = tmp_path / "chatgpt.db", tmp_path / "chatgpt.db.v1-backup"
+    filled_at(path, 1)
+    (tmp_path / "chatgpt.db.v1-backup.part").write_bytes(b"half")
+    with closing(sqlite3.connect(path, isolation_level=None)) as slow:
+        Store.open(path).close()
+        kept = backup.read_bytes()
+        back_up(slow, path, 1)  # it had seen the version before the other one changed it
+    assert backup.read_bytes() == kept
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [
         "chatgpt.db", "chatgpt.db-inflight", "chatgpt.db-media", "chatgpt.db.v1-backup"
     ]  # fmt: skip

@@ -18,22 +18,29 @@ from addon.archive import inflight_folder
 _COMPANIONS = ("-wal", "-shm", "")
 
 
-def back_up(db: sqlite3.Connection, database: Path, version: int) -> Path:
+def back_up(db: sqlite3.Connection, database: Path, version: int) -> None:
     """Copy an archive as the version before left it, to `<name>.v<version>-backup`, mode 0600 from its first byte.
 
     Raises what SQLite raises; then there is no copy and nothing must be changed.
     """
     kept = database.with_name(f"{database.name}.v{version}-backup")
-    partial = kept.with_name(f"{kept.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    try:
-        db.execute("VACUUM INTO ?", (str(partial),))
-        partial.replace(kept)
-    except BaseException:
-        partial.unlink()
-        raise
-    return kept
+    partial = kept.with_name(f"{kept.name}.part")
+    with _alone(inflight_folder(database)):
+        partial.unlink(missing_ok=True)  # of one that was killed
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        try:
+            db.execute("VACUUM INTO ?", (str(partial),))
+            if _version_of(partial) == version:  # else somebody else has changed it meanwhile, and has the copy
+                partial.replace(kept)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        partial.unlink(missing_ok=True)
+
+
+def _version_of(database: Path) -> int:
+    with database.open("rb") as file:
+        return int.from_bytes(file.read(64)[60:])  # `PRAGMA user_version`, SQLite file format 1.3
 
 
 def forget_backups(db: sqlite3.Connection, database: Path) -> list[Path]:
