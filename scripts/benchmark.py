@@ -248,7 +248,8 @@ def serve() -> int:
         key = (encoding, words, exchange["seed"][:1])
         if key not in cache:
             cache[key] = scenes.plain_answer(prompt, scenes.prose(words, key[2]), **exchange).events
-        return loopback.Answer(headers=loopback.EVENT_STREAM, chunks=stamp(cache[key]), delay=delay)
+        chunks = stamp(cache[key]) if delay else cache[key]
+        return loopback.Answer(headers=loopback.EVENT_STREAM, chunks=chunks, delay=delay)
 
     with loopback.Service(respond) as running, contextlib.suppress(KeyboardInterrupt):
         print(json.dumps({"port": running.port, "ca_path": str(running.ca_path)}), flush=True)

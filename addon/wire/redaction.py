@@ -35,6 +35,8 @@ _COLON = re.compile(rb'(?:[a-z-]{0,100}+")?+\s*+:')
 _URL_HINTS = (b"ws:", b"wss:", b"oaiusercontent", b"windows.net", b"webpubsub", b"ws.chatgpt", b"estuary")
 
 _POINTER = re.compile(rb'"p"\s*+:\s*+"([^"]*+)"')
+_FIRST_POINTER = re.compile(rb'\s*+\{\s*+"p"\s*+:\s*+"([^"\\]*+)"')
+_IS_PIECE = re.compile(rb'"v"\s*+:\s*+"')
 _CONTENT = "/message/content/"
 _PATCH_DEPTH = 16
 _TAIL = 4096
@@ -104,14 +106,9 @@ class EventRedaction:
         """One event's data redacted; the same object when it is clean."""
         if self._pointer is _CONTENT and is_bare_text(data):
             return data
-        if b'"p"' in data:
-            outside = not all(pointer.startswith(_CONTENT.encode()) for pointer in _POINTER.findall(data))
-            if not outside:
-                self._pointer, self._tail = _CONTENT, ""
-        else:
-            outside = self._pointer is not _CONTENT
+        outside = self._is_outside(data)
         clean = redact(data)
-        if not outside and len(clean) < _LONG and not may_hold_secrets(clean):
+        if len(clean) < _LONG and not (outside and _IS_PIECE.search(data)) and not may_hold_secrets(clean):
             return clean
         try:
             payload = loads_bounded(clean)
@@ -122,6 +119,18 @@ class EventRedaction:
         cleaned = self._payload(payload)
         # ASCII, so that half an emoji stays the half it is.
         return clean if cleaned is payload or cleaned == payload else json.dumps(cleaned).encode()
+
+    def _is_outside(self, data: bytes) -> bool:
+        """Whether what a delta says may belong elsewhere than to a message's content."""
+        if b'"p"' not in data:
+            return self._pointer is not _CONTENT
+        if all(pointer.startswith(_CONTENT.encode()) for pointer in _POINTER.findall(data)):
+            self._pointer, self._tail = _CONTENT, ""
+            return False
+        # Where it does not stand first nobody has read yet what it is: not the content's, for now.
+        first = _FIRST_POINTER.match(data)
+        self._pointer, self._tail = first[1].decode("utf-8", "replace") if first else "", ""
+        return True
 
     def _is_plain(self, payload: Any) -> bool:
         """Whether a long event holds nothing beside what its message says; mostly it is what the last one held."""

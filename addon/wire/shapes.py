@@ -60,13 +60,14 @@ _BASE64 = re.compile(
 )
 _PERCENT = re.compile(rb'(?<![^\s"\\<>])(?:[^\s"\\<>%]|%(?![0-9A-Fa-f]{2}))*+%[0-9A-Fa-f]{2}[^\s"\\<>]*+')
 
-# One of these stands in whatever the expressions above find, and in each name of `SECRET_KEYS`; lower case.
+# One of these stands in whatever the expressions above find, and in each name of `SECRET_KEYS`; lower case. One of the
+# second in each signed URL.
 _HINTS = (
-    "token", "secret", "password", "api_key", "api-key", "apikey", "authorization", "cookie", "bearer",
-    "sig=", "sig%", "sig:", "sig ", 'sig"', "sig'", "sig\\", "signature", "verify", "jwt", "sk-", "gaaaaa",
-    "x-amz", "x-goog", "cf_", "_cfuvid", "_puid", "oai-sc", "x-oai-is", "openai-sentinel", "ws:", "wss:",
-    "credential", "oaiusercontent", "windows.net", "webpubsub", "ws.chatgpt", "estuary", "%22",
+    "token", "secret", "password", "api_key", "api-key", "apikey", "authorization", "cookie", "bearer", "sig", "verify",
+    "jwt", "sk-", "gaaaaa", "x-amz", "x-goog", "cf_", "_cfuvid", "_puid", "oai-sc", "x-oai-is", "openai-sentinel",
+    "credential", "%22",
 )  # fmt: skip
+_URL_HINTS = ("ws:", "wss:", "oaiusercontent", "windows.net", "webpubsub", "ws.chatgpt", "estuary")
 _ENCODED = ("eyJ", "eyA", "ewo", "ew0", "W3s", "WyJ", "WyA", "Wwo", "QmVhcmVy", "QXV0aG9y")
 _ESCAPED_LETTER = re.compile(rb"\\u00[2-7]")
 
@@ -83,6 +84,10 @@ def may_hold_secrets(data: bytes) -> bool:
     for word in _HINTS:
         if word in low:
             return True
+    if "?" in low or "%" in low:
+        for word in _URL_HINTS:
+            if word in low:
+                return True
     return "\\u00" in text and _ESCAPED_LETTER.search(data) is not None
 
 
