@@ -234,3 +234,10 @@ def test_vacuum_keeps_search_and_messages_together(archive: Archive) -> None:
         v1(shown(message("M3", "word3", status=FINISHED)), delta("/message/status", "replace", "done")),
         stream_id="later",
     )
+
+
+def test_turns_are_found_by_index_also_where_sqlite_knows_nothing_of_the_archive(archive: Archive) -> None:
+    plan = [row["detail"] for row in archive.rows("EXPLAIN QUERY PLAN SELECT * FROM turns")]
+    assert "SEARCH m USING INDEX messages_stream_id (stream_id=?)" in plan
+    assert "SEARCH m USING INDEX messages_turn_exchange_id (turn_exchange_id=?)" in plan
+    assert not [detail for detail in plan if "messages_role" in detail]

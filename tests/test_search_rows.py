@@ -1,5 +1,7 @@
 """The search indexes hold the same, whether messages are written one by one or many at once."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 from addon.records import Message, Record, Stream
 from addon.store.search_rows import in_parts
+from addon.store.store import StoreBusy
 from analysis.search import is_blankless
 from tests.recording import FINISHED, STARTED, Archive, archive_at
 
@@ -14,9 +17,10 @@ STREAM = Stream("stream", "live", "turn", "chatgpt.com", "/", "POST", STARTED)
 
 
 def said(number: int, text: str | None, at: int = 1, **known: Any) -> Message:
-    usual: dict[str, Any] = {"status": FINISHED, "live": False}
+    usual: dict[str, Any] = {"conversation_id": "talk", "status": FINISHED, "live": False}
     content = f'{{"parts":["{text}"]}}'
-    return Message(f"M{number}", "talk", "stream", "live", at, **usual | {"text": text, "content": content} | known)
+    fields = usual | {"text": text, "content": content} | known
+    return Message(id=f"M{number}", stream_id="stream", source="live", at=at, **fields)
 
 
 def found(archive: Archive) -> tuple[list[Any], list[Any]]:
@@ -76,3 +80,57 @@ def test_a_text_that_changes_its_script_is_found_by_its_parts(archive: Archive) 
 def test_what_is_asked_in_parts_is_what_was_indexed_in_parts() -> None:
     for character in map(chr, [*range(0xD800), *range(0xE000, 0x30000)]):
         assert is_blankless(character) == in_parts(character)
+
+
+def sound(archive: Archive) -> bool:
+    """Whether both indexes hold what the texts say, and nothing else; FTS5 raises where they do not."""
+    with closing(sqlite3.connect(archive.path)) as db:
+        for index in ("messages_fts", "messages_fts_cjk"):
+            db.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
+        (indexed,) = db.execute("SELECT count(*) FROM messages_fts_docsize").fetchone()
+        (finished,) = db.execute("SELECT count(*) FROM messages WHERE live = 0").fetchone()
+    return bool(indexed == finished)
+
+
+@pytest.mark.parametrize("known", [[], [7, 640]], ids=["all of them new", "some of them known"])
+def test_very_many_messages_are_found_by_what_they_say_and_so_are_those_that_follow(
+    tmp_path: Path, known: list[int]
+) -> None:
+    records: list[Record] = [said(n, f"tide 海ebb {n}", conversation_id=f"talk{n % 40}") for n in range(700)]
+    with archive_at(tmp_path / "chatgpt.db") as archive:
+        archive.store.write([STREAM, *[said(n, "before", at=0, conversation_id=f"talk{n % 40}") for n in known]])
+        archive.store.write([*records, *[said(n, "ebb", at=2, conversation_id=f"talk{n % 40}") for n in range(3)]])
+        assert [len(rows) for rows in found(archive)] == [697, 697]
+        assert sound(archive)
+        archive.store.write([said(700, "tide 海ebb"), said(5, "ebb", at=3, conversation_id="talk5")])
+        assert [len(rows) for rows in found(archive)] == [697, 697]
+        with closing(sqlite3.connect(archive.path, isolation_level=None)) as db:
+            db.execute("INSERT INTO messages (id, text) VALUES ('by hand', 'tide 海ebb')")
+            db.execute("DELETE FROM messages WHERE id = 'M6'")
+        assert [len(rows) for rows in found(archive)] == [697, 697]
+        assert sound(archive)
+        for index in ("messages_fts", "messages_fts_cjk"):
+            settings = archive.rows(f"SELECT k, v FROM {index}_config WHERE k <> 'version' ORDER BY k")
+            assert settings == [{"k": "automerge", "v": 4}, {"k": "hashsize", "v": 1024 * 1024}]
+
+
+def test_very_many_messages_of_which_one_is_refused_are_found_and_so_are_those_that_follow(archive: Archive) -> None:
+    broken = said(800, "tide", parent_id="\ud83d")
+    archive.store.write([STREAM, *[said(n, "tide 海ebb") for n in range(700)], broken])
+    assert archive.store.take_failures() == 1
+    archive.store.write([said(700, "tide 海ebb")])
+    assert [len(rows) for rows in found(archive)] == [701, 701]
+    assert sound(archive)
+    assert archive.count("messages_fts_pause") == 0
+
+
+def test_what_is_written_while_the_indexes_are_not_is_undone_with_them(archive: Archive) -> None:
+    archive.store.write([STREAM, said(0, "tide 海ebb")])
+    with closing(sqlite3.connect(archive.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy):
+            archive.store.write([said(n, "tide 海ebb") for n in range(1, 700)])
+    assert [len(rows) for rows in found(archive)] == [1, 1]
+    archive.store.write([said(n, "tide 海ebb") for n in range(1, 700)])
+    assert [len(rows) for rows in found(archive)] == [700, 700]
+    assert sound(archive)

@@ -201,7 +201,7 @@ def test_what_nobody_recognised_is_counted_by_type(archive: Archive) -> None:
         "SELECT * FROM messages WHERE conversation_id = 'a' AND id = 'b'",
         "SELECT * FROM messages WHERE conversation_id IS NULL AND id = 'b'",
         "SELECT * FROM messages WHERE id = 'b'",
-        "SELECT * FROM messages WHERE parent_id = 'b'",
+        "SELECT * FROM messages WHERE conversation_id = 'a' AND parent_id = 'b'",
         "SELECT * FROM messages WHERE stream_id = 'b'",
         "SELECT * FROM streams WHERE conversation_id = 'a'",
         "SELECT * FROM streams WHERE request_message_id = 'a'",

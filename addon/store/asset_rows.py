@@ -5,12 +5,14 @@ from all of them what `assets` says. So the order never shows.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from addon.files.file_types import FileType
 from addon.records import Asset, AssetFile, AssetLocation, Thumbnail
 from addon.store.rows import timestamp
 from addon.wire.asset_ids import SANDBOX, THUMBNAIL
+from addon.wire.payload import dumps
 
 # Whose an asset is: of the messages that mention it the first.
 _OWNER = """
@@ -117,6 +119,15 @@ def settle_mentioned(db: sqlite3.Connection, number: int) -> None:
     """Settle each asset that a message mentions: its row may say something else of it than before."""
     for row in db.execute("SELECT DISTINCT asset_id FROM message_assets WHERE message_n = ?", (number,)).fetchall():
         settle(db, row["asset_id"])
+
+
+def waited_for(db: sqlite3.Connection, message_ids: Sequence[str]) -> set[str]:
+    """Those of these messages for which `link_sandbox` has something to do."""
+    if db.execute("SELECT 1 FROM assets WHERE id >= 'sandbox:' AND id < 'sandbox;' LIMIT 1").fetchone() is None:
+        return set()
+    query = """SELECT message_id FROM assets WHERE pointer >= 'sandbox:' AND pointer < 'sandbox;'
+               AND message_id IN (SELECT value FROM json_each(?))"""
+    return {row["message_id"] for row in db.execute(query, (dumps(message_ids),))}
 
 
 def settle(db: sqlite3.Connection, identity: str) -> None:

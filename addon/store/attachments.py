@@ -34,6 +34,13 @@ def attach(db: sqlite3.Connection, message: Message, number: int, *, counts: boo
         answer_images(db, number)
 
 
+def brings(message: Message) -> bool:
+    """Whether `attach` has anything to write for a message, but the sandbox files that wait for it."""
+    return bool(
+        message.assets or message.citations or message.images or message.role == "tool" or message.recipient in TOOLS
+    )
+
+
 def cite(db: sqlite3.Connection, number: int, citations: Sequence[Citation]) -> None:
     """Write the sources of a message that has none yet."""
     db.executemany(

@@ -109,8 +109,9 @@ def answer_images(db: sqlite3.Connection, number: int) -> None:
              size = coalesce(size, :size), transparent_background = coalesce(transparent_background, :transparent),
              prompt_message_id = coalesce(prompt_message_id, :asked_by)
            WHERE conversation_id IS :conversation AND coalesce(request_message_id, :id) = :id
-             AND (request_message_id = :id OR message_id IN
-                  (SELECT id FROM messages WHERE conversation_id IS :conversation AND parent_id = :id))""",
+             AND (request_message_id = :id OR :id = (
+                  SELECT m.parent_id FROM messages m
+                  WHERE m.conversation_id IS :conversation AND m.id = image_generations.message_id))""",
         {
             "id": message["id"],
             "at": message["created_at"],

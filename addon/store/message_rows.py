@@ -10,6 +10,7 @@
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -43,7 +44,7 @@ _SAID = tuple(name for name in _AS_IS if name not in ("stream_id", "source", "li
 _as_is, _times, _said = attrgetter(*_AS_IS), attrgetter(*_TIMES), attrgetter(*_SAID)
 _known_said = itemgetter(*_SAID, "created_at", "updated_at")
 _GROW = "UPDATE messages SET text = ?1, content = ?2, last_seen_at = max(last_seen_at, ?3)"
-_INSERT = f"INSERT INTO messages (id, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})"
+_INSERT = f"INSERT INTO messages (n, id, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"
 
 
 # An export tells of many times at once: it is before nobody.
@@ -58,7 +59,7 @@ def write_message(db: sqlite3.Connection, new: Message) -> None:
     old = _existing(db, new)
     if old is None:
         ensure_conversation(db, new.conversation_id, new.source, new.at)
-        number = db.execute(_INSERT, (new.id, *_values(new))).lastrowid or 0
+        number = db.execute(_INSERT, (None, new.id, *_values(new))).lastrowid or 0
         attach(db, new, number, counts=True, known=False)
         return
     if new.document and _says_nothing_new(new, old):
@@ -76,6 +77,14 @@ def write_message(db: sqlite3.Connection, new: Message) -> None:
     else:
         _replace(db, new, old)
     attach(db, new, old["n"], counts=counts)
+
+
+def insert_messages(db: sqlite3.Connection, messages: Sequence[Message]) -> int:
+    """Store messages that are not there, without what belongs to them; the number of the first, the rest follow it."""
+    (first,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM messages").fetchone()
+    rows = ((number, message.id, *_values(message)) for number, message in enumerate(messages, first))
+    db.executemany(_INSERT, rows)
+    return int(first)
 
 
 def write_growth(db: sqlite3.Connection, grown: MessageGrowth) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,12 @@ from addon.store.asset_rows import write_file, write_location, write_thumbnail
 from addon.store.conversation_rows import has_read, write_accounts, write_document_read
 from addon.store.database import PASSING, code, connect, damages, identity, reason, refuses
 from addon.store.document_rows import write_body, write_canvas, write_listed_image, write_seen
+from addon.store.indexing import indexed_together
 from addon.store.merge_rows import write_asset, write_image, write_mention, write_sources, write_version
 from addon.store.message_rows import write_growth, write_message
+from addon.store.new_conversations import write_messages
 from addon.store.rows import columns, ensure_conversation, microseconds, timestamp, upsert
 from addon.store.run_rows import settle_topics, write_run
-from addon.store.search_rows import pause, pays_to_pause, resume
 from addon.wire.asset_ids import SANDBOX
 from addon.wire.payload import dumps
 
@@ -216,12 +218,8 @@ class Store:
     def _transaction(self, records: Sequence[Record]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            pausing = pays_to_pause(records)
-            if pausing:
-                pause(self._db)
-            self._write(records)
-            if pausing:
-                resume(self._db)
+            with indexed_together(self._db, records):
+                self._write(records)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -231,15 +229,23 @@ class Store:
     def _write(self, records: Sequence[Record]) -> None:
         """Each record in its turn; what is said of a conversation as a whole together, at the end."""
         accounts: dict[str, list[Conversation]] = {}
-        for record in records:
-            if isinstance(record, Conversation):
-                if record.id not in accounts:
-                    ensure_conversation(self._db, record.id, record.source, record.at)
-                accounts.setdefault(record.id, []).append(record)
-            else:
-                _WRITERS[type(record)](self._db, record)
+        for conversation_id, run in groupby(records, _conversation_of_message):
+            if conversation_id is not None:
+                write_messages(self._db, [record for record in run if isinstance(record, Message)])
+                continue
+            for record in run:
+                if isinstance(record, Conversation):
+                    if record.id not in accounts:
+                        ensure_conversation(self._db, record.id, record.source, record.at)
+                    accounts.setdefault(record.id, []).append(record)
+                else:
+                    _WRITERS[type(record)](self._db, record)
         for said in accounts.values():
             write_accounts(self._db, said)
+
+
+def _conversation_of_message(record: Record) -> str | None:
+    return record.conversation_id if isinstance(record, Message) else None
 
 
 def _leg(row: sqlite3.Row) -> Leg:
