@@ -124,8 +124,9 @@ def table_sizes(db: sqlite3.Connection) -> list[TableSize]:
     names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     shadows = ("sqlite_", "_sqlite_", "messages_fts_")
     tables = [name for name in names if name in _INDEXES_OF_SEARCH or not name.startswith(shadows)]
-    sizes = _page_bytes(db) or {name: _value_bytes(db, name) for name in tables}
-    counted = [TableSize(name, _rows(db, name), sizes.get(name, 0)) for name in tables]
+    rows = {name: _rows(db, name) for name in tables}
+    sizes = _page_bytes(db) or {name: _value_bytes(db, name, rows[name]) for name in tables}
+    counted = [TableSize(name, rows[name], sizes.get(name, 0)) for name in tables]
     return sorted(counted, key=lambda size: (-size.bytes, size.name))
 
 
@@ -149,8 +150,7 @@ _SAMPLE = 2_000
 """Rows by which the size of a table is told that has many more."""
 
 
-def _value_bytes(db: sqlite3.Connection, table: str) -> int:
-    rows = _rows(db, table)
+def _value_bytes(db: sqlite3.Connection, table: str, rows: int) -> int:
     table = f"{table}_data" if table in _INDEXES_OF_SEARCH else table
     columns = [row["name"] for row in db.execute(f"SELECT name FROM pragma_table_info('{table}')")]
     lengths = " + ".join(f"coalesce(length(CAST({name} AS BLOB)), 0)" for name in columns)
