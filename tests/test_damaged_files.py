@@ -148,7 +148,7 @@ def test_a_wrong_checksum_costs_nothing_but_a_line(tmp_path: Path) -> None:
     found = report(tmp_path / "a.db", tmp_path / "export.zip")
     assert (found["exit"], [file["failures"] for file in found["files"]]) == (
         1,
-        [["does not match its checksum; 3 conversations in it are imported"], [], []],
+        [["does not match its checksum; 3 conversations in it imported"], [], []],
     )
     assert rows(tmp_path / "a.db", "SELECT count(*) FROM conversations") == [(8,)]
 

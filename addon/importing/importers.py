@@ -98,7 +98,7 @@ class Importer:
                 if text.peek() and not text.damage:
                     self._done.failures.append(f"goes on after its first value, at character {text.offset}: not read")
                 if text.damage:
-                    self._done.failures.append(f"{text.damage}; {self._so_far()} in it are imported")
+                    self._done.failures.append(f"{text.damage}; {self._so_far()} in it imported")
             except JsonCut:
                 self._done.failures.append(f"{text.damage or 'is cut off'} after {self._so_far()}; so much is imported")
             except JsonBroken as error:
@@ -107,8 +107,9 @@ class Importer:
     def _so_far(self) -> str:
         done = self._done
         if done.kind == "har":
-            return f"{done.exchanges + done.passed_by} entries"
-        return f"{done.conversations} conversations"
+            count = done.exchanges + done.passed_by
+            return f"{count} entry" if count == 1 else f"{count} entries"
+        return f"{done.conversations} conversation" + "s" * (done.conversations != 1)
 
     def _har(self, text: JsonText, file: ImportFile) -> None:
         self._done.kind = "har"

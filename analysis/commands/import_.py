@@ -106,9 +106,13 @@ def _read(file: "ImportFile", importer: "Importer", fidelity: "Fidelity", databa
                 read_flows(seen.plain, database, done)
             except ImportFailure as error:
                 done.failures.append(str(error))
+            except OSError as error:
+                done.failures.append(
+                    f"mitmdump, which reads it, cannot be used: {(error.strerror or str(error)).lower()}"
+                )
             walked = 0
             # Where it is damaged has been said.
-            with contextlib.suppress(ImportFailure), file.plain.open() as content:
+            with contextlib.suppress(ImportFailure, OSError), file.plain.open() as content:
                 for kind, streamed, request, body in exchanges(content):
                     fidelity.exchange(kind, streamed, request, body)
                     walked += 1
