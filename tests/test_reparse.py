@@ -1,6 +1,7 @@
 """Reading everything again: what today's code makes of the raw bodies, and nothing lost of what has none."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -18,7 +19,7 @@ import pytest
 from addon.answers.ending import closing_of
 from addon.errors import ArchiveError
 from addon.exchange import Closing
-from addon.records import Conversation, DocumentRead
+from addon.importing.export_reading import ExportReading
 from addon.upkeep.reparse import ReparseReport, reparse
 from scripts import scenes
 from tests.conftest import CAPTURES, ROOT, needs_captures
@@ -28,6 +29,7 @@ from tests.recording import (
     STARTED,
     TEXT,
     Archive,
+    Row,
     archive_at,
     delta,
     envelope,
@@ -40,6 +42,7 @@ from tests.recording import (
     v1,
 )
 from tests.test_resume import ANSWER, DONE, in_legs, resume, send
+from tests.test_same_order import SOURCES
 
 
 def again(archive: Archive, **how: Any) -> ReparseReport:
@@ -261,15 +264,67 @@ def test_a_body_that_is_kept_with_another_stream_is_found_there(archive: Archive
     assert (report.streams, archive.dump() == before) == (2, True)
 
 
-def test_what_an_export_told_of_a_captured_conversation_stays(archive: Archive) -> None:
+def exported(archive: Archive, at: int, *said: Row, title: str = "The export's title") -> None:
+    """An export of the conversation, in which each of these messages answers the one before."""
+    parents = ["R", *(each["id"] for each in said)]
+    nodes = {m["id"]: {"id": m["id"], "parent": above, "message": m} for above, m in zip(parents, said, strict=False)}
+    document = {"id": "talk", "title": title, "update_time": at / 1e6, "mapping": nodes}
+    reading = ExportReading(f"export:{at}", at)
+    archive.store.write([*reading.conversation(document, json.dumps(document)), *reading.close()])
+
+
+PROMPT = message("U", "Why are there tides?", author={"role": "user"}, status=FINISHED)
+AFTER = STARTED + 60_000_000
+
+
+def test_messages_of_which_an_export_told_the_same_are_made_again(archive: Archive) -> None:
     send(archive, [*ANSWER, DONE], ENDED)
-    later = STARTED + 60_000_000
-    told = Conversation("talk", "export", later, title="The title given later")
-    archive.store.write([told, DocumentRead("talk", "the export's digest", 1)])
-    edit(archive, "UPDATE messages SET text = 'as the export has it' WHERE id = 'A'")
+    exported(
+        archive, AFTER, PROMPT, message("A", "So it goes on", status=FINISHED), message("B", "More", status=FINISHED)
+    )
+    before = archive.dump()
+    assert changes(again(archive)) == {}
+    assert archive.dump() == before
+    edit(archive, "UPDATE messages SET text = 'spoilt', visible = 0, model_slug = 'spoilt' WHERE id = 'A'")
+    report = again(archive)
+    assert (report.left_alone, changes(report)["messages"]) == (0, (0, 1, 0))
+    assert archive.message("A")["text"] == "So it goes on"
+    assert archive.row("SELECT title FROM conversations") == {"title": "The export's title"}
+    assert (archive.message("B")["text"], archive.message("B")["source"]) == ("More", "export")
+
+
+def test_what_an_export_told_otherwise_counts_as_it_did(archive: Archive) -> None:
+    """What it said later stands, read with today's code; what it said earlier stands behind what streamed."""
+    send(archive, [*ANSWER, DONE], ENDED)
+    exported(archive, AFTER, PROMPT, message("A", "Edited", status=FINISHED))
+    exported(archive, STARTED - 60_000_000, PROMPT, message("A", "Before", status="in_progress"), title="Early")
+    before = archive.dump()
+    assert archive.message("A")["text"] == "Edited"
+    assert changes(again(archive)) == {}
+    edit(archive, "UPDATE messages SET text = 'spoilt', content_type = 'spoilt' WHERE id IN ('A', 'U')")
+    again(archive)
+    assert archive.dump() == before
+
+
+def test_what_streamed_after_an_export_is_made_again(archive: Archive) -> None:
+    exported(archive, STARTED - 60_000_000, PROMPT, message("A", "So it", status="in_progress"))
+    send(archive, [*ANSWER, DONE], ENDED)
+    before = archive.dump()
+    assert changes(again(archive)) == {}
+    edit(archive, "UPDATE messages SET text = 'spoilt', content = '{}' WHERE id = 'A'")
+    again(archive)
+    assert archive.dump() == before
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_reading_again_changes_nothing_whatever_told_of_a_conversation(archive: Archive, seed: int) -> None:
+    chance = random.Random(seed)
+    for happens in chance.sample(SOURCES, chance.randint(3, len(SOURCES))):
+        happens(archive)
     before = archive.dump()
     report = again(archive)
-    assert (report.left_alone, report.changed, archive.dump() == before) == (1, False, True)
+    assert (changes(report), report.left_alone) == ({}, 0)
+    assert archive.dump() == before
 
 
 # Beside a recorder

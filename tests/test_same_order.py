@@ -22,7 +22,6 @@ from scripts.scenes.documents import conversation_document
 from scripts.scenes.scene import Json
 from tests.receiving import download, png, receive
 from tests.recording import STARTED, TABLES, Archive, Row, archive_at, request
-from tests.test_documents import store
 
 HOUR = 3_600_000_000
 SCENE = scenes.image_answer("Draw the tide", "A low tide at dawn", "Here it is.", size=(30, 20), seed="order")
@@ -84,13 +83,17 @@ def tree(*, preview: int | None = None, turns: Sequence[Any] = (SCENE, SEARCH)) 
     return document
 
 
+def _load(archive: Archive, told: Json, at: int) -> None:
+    archive.load("conversation", told, at=at, parameters={"conversation_id": SCENE.conversation_id})
+
+
 def document(archive: Archive) -> None:
-    store(archive, tree(), STARTED + 5 * HOUR, "document")
+    _load(archive, tree(), STARTED + 5 * HOUR)
 
 
 def early_document(archive: Archive) -> None:
     """Loaded while the image was made."""
-    store(archive, tree(preview=0, turns=[SCENE]), STARTED - 2 * HOUR, "early document")
+    _load(archive, tree(preview=0, turns=[SCENE]), STARTED - 2 * HOUR)
 
 
 def _export(archive: Archive, told: Json, at: int, name: str) -> None:

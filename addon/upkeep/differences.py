@@ -2,7 +2,11 @@
 
 A conversation all of whose exchanges were read again becomes what was rebuilt: rows that nothing tells any more go.
 In one that is mixed, what was rebuilt counts, and what only the archive knows stays. Rows of messages keep their `n`,
-those of images their `id`. A conversation that somebody wrote to meanwhile, or of which an export told, is left alone.
+those of images their `id`. A conversation that somebody wrote to meanwhile is left alone.
+
+One of which an export told is mixed: what the export said of its messages is read from their rows (`export_accounts`).
+Not rebuilt are messages that only an export told, as no exchange with them is there; and of no message do versions,
+mentions of files or sources go, since it is not on record which of them an export told.
 """
 
 import sqlite3
@@ -43,12 +47,6 @@ _LEFT_ALONE = """
     INSERT OR IGNORE INTO left_alone
     SELECT ifnull(s.conversation_id, '') FROM main.streams s LEFT JOIN rebuilt.streams r ON r.id = s.id
     WHERE s.kind NOT IN ('download', 'asset') AND (s.state = 'streaming' OR r.id IS NULL OR r.state = 'streaming')"""
-
-# What an export told is in no raw body: reading the rest again would take it away, and its versions with it.
-_TOLD_BY_EXPORT = """
-    INSERT OR IGNORE INTO left_alone
-    SELECT c.id FROM main.conversations c WHERE c.digest IS NOT NULL AND EXISTS
-      (SELECT 1 FROM rebuilt.streams r WHERE r.conversation_id = c.id AND r.id IN (SELECT id FROM evidence))"""
 
 _NUMBERS = (
     """INSERT INTO numbers SELECT r.n, m.n, ifnull(r.conversation_id, ''), 0
@@ -98,11 +96,12 @@ _BEST = {
     **dict.fromkeys(
         ("first_seen_at", "first_token_at", "completed_at"), "coalesce(min({theirs}, {ours}), {theirs}, {ours})"
     ),
-    **dict.fromkeys(("last_seen_at", "revision"), "max({theirs}, {ours})"),
+    "revision": "max({theirs}, {ours})",
     "parent_id": _SURER,
     "parent_certainty": _SURER,
 }
-_BETTER_IMAGE = "image_generations.status <> 'complete'"
+_BETTER_IMAGE = """(image_generations.status <> 'complete' OR (r.status = 'complete' AND k.conversation IN
+    (SELECT id FROM main.conversations WHERE digest IS NOT NULL)))"""
 
 _CHILDREN = {
     "message_versions": ("message_n", "revision"),
@@ -147,7 +146,7 @@ class _Difference:
             db.execute(statement)
         db.executemany("INSERT INTO temp.evidence VALUES (?)", [(identity,) for identity in evidence])
         db.execute("INSERT INTO temp.mixed SELECT id FROM rebuilt.mixed")
-        for statement in (_LEFT_ALONE, _TOLD_BY_EXPORT, *_NUMBERS, *_IMAGES):
+        for statement in (_LEFT_ALONE, *_NUMBERS, *_IMAGES):
             db.execute(statement)
 
     def bring_over(self) -> dict[str, Changes]:

@@ -22,6 +22,7 @@ from addon.store.store import Store, StoreBusy
 from addon.store.stored_streams import StoredStream, StoredStreams
 from addon.upkeep import scratch
 from addon.upkeep.differences import Changes, apply
+from addon.upkeep.export_accounts import export_accounts
 from addon.upkeep.scratch_folder import scratch_folder
 
 WAIT_MILLISECONDS = 60_000
@@ -35,7 +36,7 @@ class ReparseReport:
     """What reading again came to: `tables` has what it changed, or would change, by table.
 
     `streams` were read, `without_evidence` have ended but cannot be read again, `left_alone` conversations were being
-    captured meanwhile (another run reads them) or were told by an export too, of which no raw body is kept.
+    captured meanwhile (another run reads them).
     """
 
     streams: int = 0
@@ -78,6 +79,9 @@ def _reparse(database: Path, rebuilt: Path, dry_run: bool, progress: Callable[[i
         Store.open(rebuilt).close()
         scratch.seed(rebuilt, database, evidence)
         read = _Replay(streams, Store.open(rebuilt)).run(evidence, progress)
+        with contextlib.closing(Store.open(rebuilt)) as store:
+            for batch in _batches(export_accounts(database, rebuilt)):
+                store.write(batch)
         left_alone, tables = apply(db, rebuilt, read, began, dry_run=dry_run)
     return ReparseReport(len(read), len(ended) - len(read), left_alone, tables)
 

@@ -31,7 +31,9 @@ _MIXED = """
     WHERE conversation_id IS NOT NULL AND (stream_id IS NULL OR stream_id NOT IN (SELECT id FROM evidence))
     UNION
     SELECT conversation_id FROM kept.streams
-    WHERE conversation_id IS NOT NULL AND id NOT IN (SELECT id FROM evidence) AND kind NOT IN ('download', 'asset')"""
+    WHERE conversation_id IS NOT NULL AND id NOT IN (SELECT id FROM evidence) AND kind NOT IN ('download', 'asset')
+    UNION
+    SELECT id FROM kept.conversations WHERE digest IS NOT NULL"""
 
 
 def seed(rebuilt: Path, database: Path, evidence: Sequence[str]) -> None:

@@ -42,8 +42,7 @@ def command(dry_run: bool, database: Path) -> None:
     left = f"{report.without_evidence:,} without a raw body left as they are"
     click.echo(f"{counted(report.streams, 'exchange')} read again, {left}")
     if report.left_alone:
-        reason = "being captured now, or told by an export too"
-        click.echo(f"{counted(report.left_alone, 'conversation')} left alone: {reason}")
+        click.echo(f"{counted(report.left_alone, 'conversation')} left alone: being captured now")
     verb = "would be " if dry_run else ""
     for table, changes in sorted(report.tables.items()):
         if changes:
