@@ -5,7 +5,8 @@ const { Plot, d3 } = window;
 const holder = document.querySelector("#charts");
 const days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const month = (row) => ({ ...row, month: new Date(`${row.month}-01T00:00:00`) });
-const counted = { grid: true, label: null, tickFormat: d3.format("~s") };
+const whole = (count) => (Number.isInteger(count) ? d3.format("~s")(count) : "");
+const counted = { grid: true, label: null, tickFormat: whole };
 
 /** The months of some rows, and as many before them as make half a year: one month alone would fill the whole chart. */
 function monthly(rows) {
@@ -99,7 +100,7 @@ const kinds = {
   sites: (rows) => (width) => Plot.plot(frame(width, {
     height: 40 + Math.min(12, rows.length) * 24,
     marginLeft: Math.min(190, width / 2.4),
-    x: { grid: true, label: null, ticks: 5, tickFormat: d3.format("~s") },
+    x: { grid: true, label: null, ticks: 5, tickFormat: whole },
     y: { label: null, tickSize: 0, tickFormat: (site) => site.replace(/^https?:\/\//, "").slice(0, 26) },
     marks: [Plot.barX(rows.slice(0, 12), { x: "citations", y: "site", sort: { y: "-x" }, fill: accent(), rx: 2, inset: 2, tip: true })],
   })),
