@@ -100,6 +100,8 @@ def prepare(page: Page, name: str) -> None:
         page.click(".cited summary")
     if name == "thread-code":
         page.click(".step summary")
+    if name == "thread-steps":
+        page.click(".steps > summary")
     page.evaluate(_DECODED)
     page.wait_for_timeout(150)
 
