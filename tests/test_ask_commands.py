@@ -298,7 +298,7 @@ def test_an_export_says_when_there_is_nothing_and_when_it_cannot_write(database:
     refused = ask(database, "images", "--export", str(tmp_path / "file"), code=1).stderr
     assert refused == f"Error: {tmp_path / 'file'}: not a directory\n"
     refused = ask(database, "images", "--export", str(tmp_path / "no" / "such"), code=1).stderr
-    assert refused == f"Error: {tmp_path / 'no' / 'such'}: does not exist\n"
+    assert refused == f"Error: {tmp_path / 'no' / 'such'}: the folder {tmp_path / 'no'} does not exist\n"
 
 
 def test_images_are_opened_in_the_usual_program(archive: Archive, tmp_path: Path) -> None:
