@@ -47,6 +47,7 @@ class ChatGPTCapture:
 
     def __init__(self) -> None:
         self.failures = 0
+        self.remembered = 0
         self._database = Path()
         self._journal: Journal | None = None
         self._recorder: RecorderProcess | None = None
@@ -310,6 +311,7 @@ class ChatGPTCapture:
     def _close(self, flow_id: str, reason: str, detail: str = "") -> None:
         tap = self._taps.pop(flow_id, None)
         if tap is not None:
+            tap.forget()
             self._end(tap.stream, reason, detail, now())
 
     def _end(self, stream: int, reason: str, detail: str, at: int) -> None:

@@ -10,6 +10,9 @@ from typing import Protocol
 MAX_RETURNED_BYTES = 8 * 1024 * 1024
 """How much of a streamed body is given back to the flow at its end, for `-w`, HAR export and content views."""
 
+MAX_REMEMBERED_BYTES = 32 * 1024 * 1024
+"""How much of all streams that are open together is remembered for that."""
+
 Chunks = bytes | Iterable[bytes]
 
 
@@ -17,6 +20,7 @@ class Capturing(Protocol):
     """Who wants to know what passes."""
 
     failures: int
+    remembered: int
 
     def received(self, tap: "Tap", chunk: bytes) -> None:
         """A chunk passes."""
@@ -60,5 +64,12 @@ class Tap:
         self.seen += len(chunk)
         if self.body is not None:
             self.body.append(chunk)
-            if self.seen > MAX_RETURNED_BYTES:
-                self.body = None
+            self._capture.remembered += len(chunk)
+            if self.seen > MAX_RETURNED_BYTES or self._capture.remembered > MAX_REMEMBERED_BYTES:
+                self.forget()
+
+    def forget(self) -> None:
+        """Remember nothing any more."""
+        if self.body is not None:
+            self.body = None
+            self._capture.remembered -= self.seen

@@ -151,6 +151,7 @@ def test_what_a_killed_copy_left_goes_and_a_copy_is_never_of_what_was_changed(tm
     path, backup = tmp_path / "chatgpt.db", tmp_path / "chatgpt.db.v1-backup"
     filled_at(path, 1)
     (tmp_path / "chatgpt.db.v1-backup.part").write_bytes(b"half")
+    (tmp_path / "chatgpt.db.v1-backup.part-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + b"\1" * 1000)
     with closing(sqlite3.connect(path, isolation_level=None)) as slow:
         Store.open(path).close()
         kept = backup.read_bytes()

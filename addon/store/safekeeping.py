@@ -26,7 +26,8 @@ def back_up(db: sqlite3.Connection, database: Path, version: int) -> None:
     kept = database.with_name(f"{database.name}.v{version}-backup")
     partial = kept.with_name(f"{kept.name}.part")
     with _alone(inflight_folder(database)):
-        partial.unlink(missing_ok=True)  # of one that was killed
+        for left in (partial, partial.with_name(partial.name + "-journal")):
+            left.unlink(missing_ok=True)  # of one that was killed
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         try:
             db.execute("VACUUM INTO ?", (str(partial),))

@@ -82,8 +82,9 @@ class Evidence:
         """The compressed body and, as compressed JSON, `[[microseconds, body length], ...]`."""
         if self._pending:
             # An event that never ended: it is cut anywhere, so whatever looks like a token goes.
-            self._add(redact(bytes(self._pending), tokens=True))
+            pending = bytes(self._pending)
             self._pending.clear()
+            self._add(redact(pending, tokens=True))
         self._compress()
         return b"".join(self._frames), self._arrived()
 

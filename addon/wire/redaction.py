@@ -44,6 +44,8 @@ _LONG = 1024
 """Bytes from which reading an event as JSON costs less than looking for many words in it."""
 
 
+_MOST_LINES = 100_000
+
 _TOPIC = b" turn_topic_id="
 
 
@@ -59,6 +61,7 @@ def redact(data: bytes, *, tokens: bool = False) -> bytes:
     clean = _SECRET.sub(_blank, data) if _holds_key(low) else data
     if b"eyJ" in clean or (b"?" in clean and _holds(low, _URL_HINTS)):
         clean = _MEMBER.sub(_member, clean)
+    del low  # of an event without end it is as large as the event
     if tokens:
         clean = clean_shapes(clean)
     return clean if clean != data else data
@@ -83,6 +86,8 @@ def redact_unread(data: bytes) -> bytes:
         return redact_json(data)[0]
     except ValueError:
         pass
+    if data.count(b"\n") > _MOST_LINES:  # a million lines apart would take many times their size
+        return redact(data, tokens=True)
     events = EventRedaction()
     return b"\n".join(
         b"data:" + events.clean(line[5:]) if line.startswith(b"data:") else redact(line, tokens=True)
