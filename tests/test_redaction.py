@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from addon.wire.redaction import EventRedaction, is_bare_text, redact
+from addon.wire.value_redaction import clean_value
 
 
 def jwt(**claims: Any) -> str:
@@ -318,3 +319,13 @@ def test_a_bare_text_is_told_without_reading_it(data: bytes) -> None:
 )
 def test_nothing_else_is_a_bare_text(data: bytes) -> None:
     assert not is_bare_text(data)
+
+
+def test_what_holds_no_credential_is_itself_also_where_its_names_have_been_seen_before() -> None:
+    for _ in range(2):
+        value = json.loads('{"serialization_metadata": {"custom_symbol_offsets": [], "finish_details": "stop_tokens"}}')
+        assert clean_value(value) is value
+    identity = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+    value = {"children_of_it": [identity], "access_token": identity, identity: {"note_on_it": "token=abcdefgh"}}
+    left = {"children_of_it": [identity], "access_token": "redacted", identity: {"note_on_it": "token=redacted"}}
+    assert clean_value(value) == left

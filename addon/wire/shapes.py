@@ -69,14 +69,19 @@ _HINTS = (
 )  # fmt: skip
 _URL_HINTS = ("ws:", "wss:", "oaiusercontent", "windows.net", "webpubsub", "ws.chatgpt", "estuary")
 _ENCODED = ("eyJ", "eyA", "ewo", "ew0", "W3s", "WyJ", "WyA", "Wwo", "QmVhcmVy", "QXV0aG9y")
-_ESCAPED_LETTER = re.compile(rb"\\u00[2-7]")
+_ESCAPED_LETTER = re.compile(r"\\u00[2-7]")
 
 
 def may_hold_secrets(data: bytes) -> bool:
     """Whether there may be a credential in JSON or in text: a cheap look, before the thorough one."""
+    # Every byte is a letter here, only those of ASCII matter.
+    return text_may_hold_secrets(data.decode("latin-1"))
+
+
+def text_may_hold_secrets(text: str) -> bool:
+    """`may_hold_secrets` for text."""
     # A word is found in text many times faster than in bytes, and in a loop twice as fast as by `any`: this runs for
-    # each event. Every byte is a letter here, only those of ASCII matter.
-    text = data.decode("latin-1")
+    # each event.
     for word in _ENCODED:
         if word in text:
             return True
@@ -88,7 +93,7 @@ def may_hold_secrets(data: bytes) -> bool:
         for word in _URL_HINTS:
             if word in low:
                 return True
-    return "\\u00" in text and _ESCAPED_LETTER.search(data) is not None
+    return "\\u00" in text and _ESCAPED_LETTER.search(text) is not None
 
 
 def clean_shapes(data: bytes, encodings: int = 0) -> bytes:

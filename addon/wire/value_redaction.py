@@ -11,7 +11,7 @@ from typing import Any
 
 from addon.wire.budget import loads_bounded
 from addon.wire.payload import dumps, loads
-from addon.wire.shapes import REDACTED, SECRET_KEYS, clean_text, may_hold_secrets
+from addon.wire.shapes import REDACTED, SECRET_KEYS, clean_text, text_may_hold_secrets
 
 _SECRET_NAME = re.compile(
     SECRET_KEYS + r"|(?:[a-z0-9_-]*(?:access|session|auth|refresh|api|bearer|resume|conduit|proof)[_-]?)?tokens|"
@@ -21,6 +21,13 @@ _SECRET_NAME = re.compile(
 _MOST_DEPTH = 300
 _SHORTEST = 8
 """Characters below which nothing is taken for a credential."""
+
+_SHORT = 64
+"""Characters up to which text is remembered: most of what is short is said again and again."""
+
+# Nor is a UUID taken for one: the words by which credentials are told have other letters.
+_IDENTITY = re.compile(r"[0-9a-f-]++")
+_IDENTITY_LENGTH = 36
 
 _MOST_NESTED = 4
 _IDENTITIES = frozenset({"id", "conversation_id", "mapping"})
@@ -46,6 +53,8 @@ def clean_value(value: Any, written: Written = NOBODY, depth: int = 0, nested: i
     if depth > _MOST_DEPTH and isinstance(value, (dict, list)):
         return _REDACTED  # nobody wrote that
     if isinstance(value, list):
+        if not value:
+            return value
         items = [clean_value(item, written, depth + 1, nested) for item in value]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     return _clean_object(value, written, depth, nested) if isinstance(value, dict) else value
@@ -87,23 +96,42 @@ def _clean_object(
     clean: dict[str, Any] = {}
     changed = False
     for key, part in value.items():
-        if is_secret_name(key):
+        is_secret, name = (False, key) if _is_identity(key) else _name(key) if len(key) <= _SHORT else _looked_at(key)
+        if is_secret:
             left = blanked(part)
             left = part if left == part else left
-        elif key == said or key in written:
+        elif part is None or isinstance(part, (bool, int, float)) or key == said or key in written:
             left = part
+        elif isinstance(part, str):
+            left = _clean_string(part, nested)
         elif key in ("message", "input_message") and isinstance(part, dict):
             left = _clean_object(part, written, depth + 1, nested, message=True)
         else:
             # All of a message's metadata is the service's, titles of pages included.
             left = clean_value(part, NOBODY if key == "metadata" else written, depth + 1, nested)
-        name = key if len(key) < _SHORTEST else clean_text(key)
-        changed = changed or left is not part or name is not key
+        changed = changed or left is not part or name != key
         clean[name] = left
-    secret = _named_secret(clean)
+    secret = _named_secret(clean) if "value" in clean else None
     if secret is not None:
         clean["value"], changed = secret, True
     return clean if changed else value
+
+
+def _looked_at(key: str) -> tuple[bool, str]:
+    """Whether a member of this name holds a credential, and what is left of the name."""
+    return is_secret_name(key), key if len(key) < _SHORTEST else clean_text(key)
+
+
+_name = lru_cache(maxsize=4096)(_looked_at)
+
+
+@lru_cache(maxsize=4096)
+def _is_harmless(text: str) -> bool:
+    return not text_may_hold_secrets(text)
+
+
+def _is_identity(text: str) -> bool:
+    return len(text) == _IDENTITY_LENGTH and _IDENTITY.fullmatch(text) is not None
 
 
 def _named_secret(value: dict[str, Any]) -> str | None:
@@ -116,7 +144,9 @@ def _named_secret(value: dict[str, Any]) -> str | None:
 
 
 def _clean_string(text: str, nested: int) -> str:
-    if len(text) < _SHORTEST or not may_hold_secrets(text.encode("utf-8", "surrogatepass")):
+    if len(text) < _SHORTEST or _is_identity(text):
+        return text
+    if _is_harmless(text) if len(text) <= _SHORT else not text_may_hold_secrets(text):
         return text
     if nested < _MOST_NESTED and text.lstrip()[:1] in ("{", "[", '"'):
         try:
