@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from addon.endpoints import HOSTS, INTERCEPTED, Endpoint, classify
+from addon.endpoints import HOSTS, INTERCEPTED, Endpoint, classify, whole
 
 STREAM = "text/event-stream; charset=utf-8"
 JSON = "application/json"
@@ -201,3 +201,20 @@ def test_no_other_connection_is_decrypted(host: str) -> None:
 
 def test_a_port_is_a_number_to_the_end() -> None:
     assert not any(intercepted(f"chatgpt.com:{port}") for port in ("", "443:443", "443 ", "443.evil.com"))
+
+
+@pytest.mark.parametrize(
+    ("status_code", "content_range", "expected"),
+    [
+        (206, "bytes 0-99/100", 200),
+        (206, " bytes 0-99/100 ", 200),
+        (206, "bytes 0-98/100", 206),
+        (206, "bytes 1-99/100", 206),
+        (206, "bytes 0-99/*", 206),
+        (206, "", 206),
+        (200, "bytes 0-9/100", 200),
+        (404, "bytes 0-99/100", 404),
+    ],
+)
+def test_a_part_that_is_all_of_a_file_is_the_file(status_code: int, content_range: str, expected: int) -> None:
+    assert whole(status_code, content_range) == expected

@@ -124,7 +124,13 @@ def test_a_batch_may_hold_whole_conversations(archive: Archive) -> None:
 
 
 def test_a_search_tells_titles_and_not_where_the_words_stand(archive: Archive) -> None:
-    hit = {"conversation_id": "talk", "title": "Tides", "current_node_id": "X", "payload": {"snippet": "the tide"}}
+    hit = {
+        "conversation_id": "talk",
+        "title": "Tides",
+        "current_node_id": "X",
+        "current_node": "X",
+        "payload": {"snippet": "the tide"},
+    }
     archive.load("search", {"items": [hit]}, kind="list", parameters={"query": "tide"})
     assert (about(archive)["title"], about(archive)["current_node"], about(archive)["metadata"]) == (
         "Tides",

@@ -1,5 +1,6 @@
 import json
 import math
+import time
 from typing import Any
 
 import orjson
@@ -178,6 +179,14 @@ def test_numbers_are_taken_only_from_numbers(
 )
 def test_a_time_may_be_text(text: str, expected: int | None) -> None:
     assert microseconds(text) == expected
+
+
+def test_a_time_without_an_offset_is_utc_wherever_the_person_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert microseconds("2023-12-06T02:41:14") == 1_701_830_474_000_000
+    time.tzset()
 
 
 @pytest.mark.parametrize("value", [None, True, 1, 1.5, "", [], {}])
