@@ -117,7 +117,7 @@ def test_the_stats_command_counts(tmp_path: Path) -> None:
         running.ask("hello")
         running.proxy.wait_for_log("characters", 10)
         running.ask("hello")
-        assert any("STATS 1 exchange and 3 messages captured into chatgpt.db" in line for line in running.proxy.log)
+        running.proxy.wait_for_log("STATS 1 exchange and 3 messages captured into chatgpt.db", 10)
 
 
 def test_a_stream_that_another_addon_changes_reaches_the_client_changed_and_is_captured_as_served(

@@ -95,7 +95,8 @@ def test_reading_again_says_what_differs(tmp_path: Path) -> None:
     done = run("--db", tmp_path / "a.db", "reparse", "--dry-run")
     assert done.stdout == "0 exchanges read again, 1 without a raw body left as they are\nNothing differs.\n"
     done = run("--db", tmp_path / "none.db", "reparse")
-    assert (done.returncode, done.stderr) == (1, f"Error: {tmp_path / 'none.db'}: there is no such file\n")
+    missing = "there is no archive; name one with --db, or capture something first"
+    assert (done.returncode, done.stderr) == (1, f"Error: {tmp_path / 'none.db'}: {missing}\n")
 
 
 def test_the_script_runs_it_from_any_folder_also_through_a_link(tmp_path: Path) -> None:

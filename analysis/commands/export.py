@@ -28,7 +28,7 @@ _FORMS = {
 }
 
 
-@click.command("export", short_help="Write conversations as Markdown, HTML, JSON, JSON Lines or Parquet.")
+@click.command("export", short_help="Write Markdown, HTML, JSON, JSON Lines or Parquet.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("conversations", nargs=-1, metavar="[ID]...")
 @flags("form", _FORMS)
