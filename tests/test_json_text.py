@@ -55,7 +55,15 @@ def test_members_are_taken_or_skipped(fields: dict[str, Any], length: int) -> No
 
 def test_the_text_of_what_was_taken_is_there() -> None:
     reading = text('[ {"a" : 1} , "b" ]')
-    assert [(value, reading.taken) for value in reading.elements()] == [({"a": 1}, '{"a" : 1}'), ("b", '"b"')]
+    assert [(value, reading.take()) for value in reading.elements()] == [({"a": 1}, '{"a" : 1}'), ("b", '"b"')]
+
+
+def test_after_the_text_of_a_large_value_was_taken_what_follows_is_where_it_stands() -> None:
+    large = json.dumps({"a": "x" * 5_000_000})
+    reading = text(f"[{large}, tru, 2]")
+    values = reading.elements()
+    assert (next(values), reading.take(), reading.offset) == ({"a": "x" * 5_000_000}, large, 1 + len(large))
+    assert [*values] == [Damaged(len(large) + 3), 2]
 
 
 @pytest.mark.parametrize("bad", ['{"a": }', '{"a" 1}', '{"a": "\\x"}', "[1 2]", "{1: 2}", "tru", '{"a": [1, {]]}'])

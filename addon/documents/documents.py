@@ -23,7 +23,9 @@ _HOLDS_MESSAGES = ("mapping", "messages", "linear_conversation")
 
 def digest_of(document: bytes) -> str:
     """What tells one conversation document, as it was read by this version, from every other."""
-    return sha256(b"%d\n%b" % (VERSION, document)).hexdigest()
+    digest = sha256(b"%d\n" % VERSION)
+    digest.update(document)
+    return digest.hexdigest()
 
 
 def message_count(document: dict[str, Any]) -> int:

@@ -11,7 +11,6 @@ from addon.documents.documents import conversation_records, digest_of, message_c
 from addon.records import DocumentRead, Record, Stream
 from addon.wire.content_times import conversation_time
 from addon.wire.redaction import redact
-from addon.wire.shapes import may_hold_secrets
 
 type IsKnown = Callable[[DocumentRead], bool]
 """Whether the archive holds all of a document."""
@@ -39,13 +38,12 @@ class ExportReading:
         """
         self._characters += len(text)
         said = text.encode("utf-8", "surrogatepass")
+        del text  # of a conversation of 40 MB each form of it is as large
         identity, digest = named_id(document) or made_up_id(document), digest_of(said)
         if is_known(DocumentRead(identity, digest, message_count(document))):
             return []
-        if redact(said) is not said:
-            _, document = redact_document(said)
-        elif may_hold_secrets(said):
-            document = clean_document(document)
+        document = redact_document(said)[1] if redact(said) is not said else clean_document(document)
+        del said
         at = conversation_time(document) or self._modified_at
         self._newest = max(self._newest, at)
         records: list[Record] = []

@@ -202,7 +202,7 @@ class Importer:
 
     def _conversation(self, saved: _Saved, number: int, document: dict[str, Any]) -> None:
         try:
-            records = saved.export.conversation(document, saved.text.taken, self._writer.has_read)
+            records = saved.export.conversation(document, saved.text.take(), self._writer.has_read)
         except ArchiveError:
             raise
         except Exception as error:  # a bug of ours, met by one conversation, ends there

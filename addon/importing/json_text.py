@@ -17,6 +17,7 @@ MAX_VALUE_CHARACTERS = 512 * 1024 * 1024
 """A single value that is longer is taken for an attack."""
 
 _BLOCK_BYTES = 512 * 1024
+_LARGE = 8 * _BLOCK_BYTES
 _GOES_ON = 3
 _UNFINISHED = re.compile(r"[-+.\\\w]{0,12}")
 _SPACE = re.compile(r"[ \t\r\n]*+")
@@ -60,10 +61,13 @@ class JsonText:
         """How many characters have been passed."""
         return self._passed + self._at
 
-    @property
-    def taken(self) -> str:
-        """The text of the value that was taken last, until more is read."""
-        return self._text[self._value_at : self._at]
+    def take(self) -> str:
+        """The text of the value that was read last, until more is read; of a large one it is kept no longer."""
+        text = self._text[self._value_at : self._at]
+        if len(text) > _LARGE:
+            self._passed += self._at
+            self._text, self._value_at, self._at = self._text[self._at :], 0, 0
+        return text
 
     def peek(self) -> str:
         """The first character of what comes next, "" at the end of the text."""
