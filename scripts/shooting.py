@@ -95,7 +95,7 @@ def prepare(page: Page, name: str) -> None:
     """What is worth seeing opened, and everything drawn."""
     page.wait_for_timeout(300)
     if name == "usage":
-        page.wait_for_function("document.querySelectorAll('.plot svg').length >= 8")
+        page.wait_for_function("() => document.querySelectorAll('.plot svg').length >= 8")
     if name == "thread-sources":
         page.click(".cited summary")
     if name == "thread-code":

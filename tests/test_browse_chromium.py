@@ -160,7 +160,7 @@ def test_each_page_is_sound_in_light_and_dark_on_a_phone_and_wide(browser: Brows
         for width in WIDTHS:
             with browser.look(path, scheme, width) as seen:
                 if name == "usage":
-                    seen.page.wait_for_function("document.querySelectorAll('.plot svg').length >= 8")
+                    seen.page.wait_for_function("() => document.querySelectorAll('.plot svg').length >= 8")
                 said = [words for words in seen.trouble if name != "not there" or "404 (Not Found)" not in words]
                 others = [url for url in seen.requests if not url.startswith((browser.base + "/", "data:"))]
                 assert (said, others) == ([], []), (scheme, width)
@@ -300,7 +300,7 @@ def test_a_message_grows_on_its_page_while_it_is_written_and_home_shows_it(engin
         )
         archive.store.write(capture.close(Closing("end"), now + 4000))
         thread.wait_for_selector(".message:not(.live) strong >> text=twice")
-        thread.wait_for_function("document.querySelectorAll('.live').length === 0")
+        thread.wait_for_function("() => document.querySelectorAll('.live').length === 0")
         assert thread.evaluate("window.stays") is True
     archive.store.close()
 
@@ -319,7 +319,7 @@ def test_an_answer_grows_on_its_page_while_mitmdump_captures_it(engine: Any, tmp
             page.evaluate("window.stays = true")
             page.wait_for_selector(".message.live")
             lengths = {len(page.inner_text(".message.model .content")) for _ in polls(asking.is_alive)}
-            page.wait_for_function("document.querySelectorAll('.live').length === 0")
+            page.wait_for_function("() => document.querySelectorAll('.live').length === 0")
             said = page.inner_text(".message.model .content").split()
             assert said == re.sub(r"[*`]", "", scene.text).split()
             assert page.evaluate("window.stays") is True
