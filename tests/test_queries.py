@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -310,12 +311,24 @@ def test_figures_of_a_big_archive_agree_with_each_other(db: sqlite3.Connection) 
         rows = activity(db, period)
         assert sum(row.answers for row in rows) == answers
         assert [row.period for row in rows] == sorted(row.period for row in rows)
+        assert len({row.period for row in rows}) == len(rows) > 1
     one = activity(db, "day")[5].period
     assert [row.period for row in activity(db, "day", since=one, until=one)] == [one]
     assert sum(image_count(db).values()) == count.images > 0
     assert sum(row.calls for row in tools(db)) > 0
     assert last_answer(db) is not None
     assert open_runs(db) == []
+
+
+def test_weeks_are_those_of_the_calendar_whatever_sqlite_there_is() -> None:
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE daily_activity (day, prompts, answers, images, conversations)")
+        for year in range(2015, 2031):
+            for day in (date(year, 12, 25) + timedelta(days) for days in range(14)):
+                db.execute("DELETE FROM daily_activity")
+                db.execute("INSERT INTO daily_activity VALUES (?, 1, 2, 3, 4)", [day.isoformat()])
+                iso = day.isocalendar()
+                assert activity(db, "week") == [(f"{iso.year}-W{iso.week:02}", 1, 2, 3, 4)], day
 
 
 def test_speeds_are_the_middle_and_the_ninetieth_of_a_hundred(archive: Archive) -> None:

@@ -90,7 +90,10 @@ def model_speeds(db: sqlite3.Connection) -> list[ModelSpeed]:
     return [ModelSpeed(*row) for row in db.execute(query)]
 
 
-_PERIODS = {"day": "day", "week": "strftime('%G-W%V', day)", "month": "substr(day, 1, 7)", "year": "substr(day, 1, 4)"}
+# A week is of the year that its Thursday is in. What SQLite itself knows of weeks it knows since 3.46.
+_THURSDAY = "date(day, '-3 days', 'weekday 4')"
+_WEEK = f"printf('%s-W%02d', substr({_THURSDAY}, 1, 4), (strftime('%j', {_THURSDAY}) - 1) / 7 + 1)"
+_PERIODS = {"day": "day", "week": _WEEK, "month": "substr(day, 1, 7)", "year": "substr(day, 1, 4)"}
 
 
 def activity(db: sqlite3.Connection, period: Period = "month", *, since: str = "", until: str = "") -> list[Activity]:
