@@ -451,6 +451,28 @@ def test_conversations_are_chosen_by_how_their_ids_begin(made_up: Path, tmp_path
     assert [talk["id"] for talk in chosen] == [second, first]
 
 
+@pytest.mark.parametrize("form", ["json", "jsonl", "html --single"])
+def test_a_file_for_all_is_not_replaced_by_one_of_fewer(made_up: Path, tmp_path: Path, form: str) -> None:
+    options, out = f"--{form}".split(), tmp_path / "out"
+    first, second = (identity for (identity,) in rows(made_up, "SELECT id FROM conversations ORDER BY id LIMIT 2"))
+    export(made_up, *options, out, first)
+    export(made_up, *options, out)
+    whole = files(out)
+    (name,) = (name for name in whole if name.startswith("conversations."))
+    done = run(made_up, "export", *options, out, first)
+    told = "holds 5 conversations that are not in this export; name another folder, or remove the file"
+    assert (done.returncode, done.stderr) == (1, f"Error: {out / name}: {told}\n")
+    assert files(out) == whole
+    (out / name).unlink()
+    export(made_up, *options, out, first)
+    again = export(made_up, *options, out, first)
+    assert "0 conversations written, 1 there already" in again.stdout
+    done = run(made_up, "export", *options, out, second)
+    assert "holds 1 conversation that is not in this export" in done.stderr
+    export(made_up, *options, out)
+    assert files(out) == whole
+
+
 @pytest.mark.parametrize(
     ("asked", "answer"),
     [("none-of-them", "no conversation has an id that begins with “none-of-them”"), ("", "no conversation has")],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import BinaryIO
 
+from analysis.errors import Unanswerable
 from analysis.exports.folder import ExportFolder
 from analysis.exports.ledger import Entry, Ledger
 from analysis.exports.names import file_stem
@@ -83,22 +84,50 @@ def write_joined(
     archive: tuple[sqlite3.Connection, Sequence[Talk]],
     done: Progress,
 ) -> Outcome:
-    """One file for all; one that was stopped is gone on with where its conversations are what they were."""
+    """One file for all; one that was stopped is gone on with where its conversations are what they were.
+
+    Raises `Unanswerable` where a file is that holds others: they would be gone.
+    """
     db, talks = archive
     ledger = Ledger(folder, shape.name)
     try:
+        _refuse_to_lose(folder, shape, ledger, talks)
         entry = ledger.get("")
         if entry and folder.size(shape.name) is not None and entry.fingerprint == _of_all(db, shape, talks):
+            _note_contents(shape, ledger, talks)
             return Outcome(len(talks), len(talks))
         hidden, trail = f".{shape.name}.part", f".{shape.name}.trail"
         with folder.growing(hidden) as file, folder.growing(trail) as steps:
             outcome, state = _Joining(shape, file, steps).write(db, talks, pieces, done)
+            _note_contents(shape, ledger, talks)
             folder.finish(file, hidden, shape.name)
         folder.remove(trail)
         ledger.add("", Entry(shape.name, state))
         return outcome
     finally:
         ledger.close()
+
+
+_HELD = "held"
+
+
+def _refuse_to_lose(folder: ExportFolder, shape: Joined, ledger: Ledger, talks: Sequence[Talk]) -> None:
+    others = ledger.known() - {"", *(talk.id for talk in talks)}
+    if folder.size(shape.name) is None:
+        for identity in others:
+            ledger.drop(identity)
+    elif others:
+        held = "1 conversation that is" if len(others) == 1 else f"{len(others):,} conversations that are"
+        advice = "name another folder, or remove the file"
+        raise Unanswerable(f"{folder.path / shape.name}: holds {held} not in this export; {advice}")
+
+
+def _note_contents(shape: Joined, ledger: Ledger, talks: Sequence[Talk]) -> None:
+    """Before the file has its name: of one that holds more than is noted, something could be lost."""
+    noted = ledger.known()
+    for talk in talks:
+        if talk.id not in noted:
+            ledger.add(talk.id, Entry(shape.name, _HELD))
 
 
 def write_out(out: BinaryIO, shape: Joined, pieces: Pieces, archive: tuple[sqlite3.Connection, Sequence[Talk]]) -> None:
