@@ -226,16 +226,40 @@ def test_the_list_of_conversations_is_news_when_it_changes(client: Client) -> No
 
 
 def test_older_conversations_follow_page_by_page_each_once(client: Client, showcase: Path) -> None:
+    found = listed(client)
+    with contextlib.closing(sqlite3.connect(showcase)) as db:
+        count = db.execute("SELECT count(DISTINCT conversation_id) FROM messages").fetchone()[0]
+    assert len(found) == len(set(found)) == count > 40
+
+
+def listed(client: Client) -> list[str]:
+    """The conversations of all pages of the list, by id."""
     found: list[str] = []
     address = "/"
     while address:
         page = client.ask(address).text
-        found += re.findall(r'class="talk[^"]*" href="(/-/archive/c/[^"]+)"', page)
+        found += re.findall(r'class="talk[^"]*" href="/-/archive/c/([^"]+)"', page)
         more = re.search(r'href="(/\?before=[^"]+)">Older', page)
         address = more[1] if more else ""
-    with contextlib.closing(sqlite3.connect(showcase)) as db:
-        count = db.execute("SELECT count(DISTINCT conversation_id) FROM messages").fetchone()[0]
-    assert len(found) == len(set(found)) == count > 40
+    return found
+
+
+def test_conversations_without_a_dated_prompt_or_answer_are_listed_where_they_changed(tmp_path: Path) -> None:
+    database = tmp_path / "chatgpt.db"
+    archive = showcase_archive(database)
+    talk = Talk(archive, "Spoken", 1_790_000_000_000_000)  # 2026-09-21
+    talk.ask("Now?", talk.say("Now."))
+    archive.close()
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        at: list[tuple[str, str | None, str | None]] = [
+            (f"named{n:02}", "2026-10-01T00:00:00Z", None) for n in range(50)
+        ]
+        at += [("undated", "2026-09-20", None), ("tools", None, "2026-09-19"), ("nowhere", None, None)]
+        db.executemany("INSERT INTO conversations (id, updated_at, last_seen_at) VALUES (?, ?, ?)", at)
+        said = [("a", "undated", "user", None), ("b", "tools", "tool", "2026-11-01T00:00:00Z")]
+        db.executemany("INSERT INTO messages (id, conversation_id, role, created_at) VALUES (?, ?, ?, ?)", said)
+    named = [f"named{n:02}" for n in reversed(range(50))]
+    assert listed(Client(database)) == [*named, talk.id, "undated", "tools", "nowhere"]
 
 
 # Search

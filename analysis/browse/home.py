@@ -17,14 +17,14 @@ _PAGE = 40
 
 def home_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     """Conversations by day, the latest first."""
-    before = asked.get("before", 40)
+    before = asked.get("before")
     found = reading.conversations_by_activity(db, before, _PAGE + 1)
     entries = _entries(db, found[:_PAGE])
     return {
         "section": "home",
         "title": "Conversations",
         "days": _by_day(entries),
-        "older": found[_PAGE - 1][1] if len(found) > _PAGE else None,
+        "older": _place(found[_PAGE - 1]) if len(found) > _PAGE else None,
         "before": before,
         "counts": _counts(db),
         "capture": _capture(db),
@@ -38,6 +38,11 @@ def recent(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     state = _state(entries)
     changed = state != asked.get("seen")
     return {"days": _by_day(entries) if changed else [], "data": {"seen": state, "changed": changed}}
+
+
+def _place(found: tuple[str, str]) -> str:
+    identity, at = found
+    return f"{at}~{identity}"
 
 
 def _entries(db: sqlite3.Connection, found: list[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -1,7 +1,10 @@
 """What the pages ask beyond what everybody does (`analysis.queries`). Reads only; each question by an index."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from pathlib import PurePath
 from typing import Any
 
@@ -13,9 +16,19 @@ from analysis.rendering import Media
 type Row = dict[str, Any]
 
 _SPOKEN = " UNION ALL ".join(
-    f"""SELECT * FROM (SELECT conversation_id, created_at FROM messages
-        WHERE role = '{role}' AND created_at < coalesce(nullif(:before, ''), '9') ORDER BY created_at DESC)"""
+    f"""SELECT * FROM (SELECT conversation_id, created_at, 1 FROM messages
+        WHERE role = '{role}' AND created_at <= :at ORDER BY created_at DESC)"""
     for role in ("user", "assistant")
+)
+_TOLD = """SELECT id, {} AS at, NOT EXISTS (
+               SELECT 1 FROM messages m
+               WHERE m.conversation_id = c.id AND m.created_at > '' AND m.role IN ('user', 'assistant')) AS silent
+           FROM conversations c WHERE {} AND at <= :at ORDER BY at DESC"""
+# The last is sorted: of few conversations it is unknown when they changed.
+_WALKED = (
+    f"SELECT * FROM ({_SPOKEN}) ORDER BY created_at DESC",
+    _TOLD.format("updated_at", "updated_at IS NOT NULL"),
+    _TOLD.format("coalesce(last_seen_at, '')", "updated_at IS NULL AND silent"),
 )
 
 _SUMMARIES = """
@@ -32,22 +45,34 @@ _SUMMARIES = """
 def conversations_by_activity(db: sqlite3.Connection, before: str, most: int) -> list[tuple[str, str]]:
     """The ids of conversations by when something was last said in them, with that time, the latest first.
 
-    Messages are walked from the latest on, by their index: each conversation counts where it is met first.
+    One in which nothing is known to have been said at any time stands where it changed, or else was last captured.
+    `before` is `time~id` of the last one on the page before.
     """
-    query = f"SELECT conversation_id, created_at FROM ({_SPOKEN}) ORDER BY created_at DESC"
+    at, _, identity = before.partition("~")
     latest = "SELECT max(created_at) FROM messages WHERE conversation_id = ? AND role IN ('user', 'assistant')"
     met: dict[str, str] = {}
     later: set[str] = set()
-    for identity, at in db.execute(query, {"before": before}):
-        if identity is None or identity in met or identity in later:
+    for one, time in _walked(db, at or "9"):
+        if one in met or one in later:
             continue
-        if before and db.execute(latest, (identity,)).fetchone()[0] >= before:
-            later.add(identity)  # it stands on an earlier page
+        if before and (db.execute(latest, (one,)).fetchone()[0] or time, one) >= (at, identity):
+            later.add(one)  # it stands on an earlier page
             continue
-        met[identity] = at
+        met[one] = time
         if len(met) == most:
             break
     return list(met.items())
+
+
+def _walked(db: sqlite3.Connection, at: str) -> Iterator[tuple[str, str]]:
+    """Conversations and times from the latest on, those of one time by id. A conversation counts where it is met first.
+
+    Messages and conversations are walked together, by their indexes, only as far as somebody asks.
+    """
+    rows = merge(*(db.execute(query, {"at": at}) for query in _WALKED), key=itemgetter(1), reverse=True)
+    for time, together in groupby(rows, itemgetter(1)):
+        for identity in sorted({one for one, _, counts in together if one is not None and counts}, reverse=True):
+            yield identity, time
 
 
 def summaries(db: sqlite3.Connection, identities: Sequence[str]) -> dict[str, sqlite3.Row]:
