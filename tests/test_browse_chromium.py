@@ -305,6 +305,43 @@ def test_a_message_grows_on_its_page_while_it_is_written_and_home_shows_it(engin
     archive.store.close()
 
 
+def test_the_first_answer_takes_the_place_of_the_invitation_and_its_title_that_of_none(
+    engine: Any, tmp_path: Path
+) -> None:
+    archive = Archive(tmp_path / "chatgpt.db")
+    with running(archive.path, tmp_path / "state") as server, browsing(engine, server) as browser:
+        page = browser.context().new_page()
+        page.goto(server.base + "/")
+        page.wait_for_selector(".empty >> text=Nothing here yet")
+        assert above(page) == "0 conversations 0 messages 0 images nothing captured yet"
+
+        now = int(time.time() * 1e6)
+        capture = Capture(opening(stream_id="first", started_at=now), request("u1", "Why two tides?"))
+        archive.store.write(capture.begin())
+        said = message("new", metadata={"parent_id": "u1"}, create_time=now / 1e6)
+        begun = v1(shown(said), delta(TEXT, "append", "The moon "), done=False)
+        archive.store.write([*capture.feed(begun, now + 1000), *capture.snapshot()])
+        page.wait_for_selector(".growing")
+        assert page.locator(".empty").count() == 0
+        assert above(page).startswith("1 conversation 2 messages 0 images last capture today")
+
+        page.click("a.talk")
+        page.wait_for_selector("h1 >> text=Untitled conversation")
+        page.evaluate("window.stays = true")
+        named = {"type": "title_generation", "title": "Two tides & a moon", "conversation_id": "talk"}
+        archive.store.write(capture.feed(event(named), now + 2000))
+        page.wait_for_selector("h1 >> text='Two tides & a moon'")
+        assert page.title() == "Two tides & a moon · ChatGPT Capture"
+        assert page.evaluate("window.stays") is True
+        archive.store.write(capture.close(Closing("end"), now + 3000))
+    archive.store.close()
+
+
+def above(page: Any) -> str:
+    """What stands over the list of conversations."""
+    return " ".join(page.inner_text(".summary").split())
+
+
 def test_an_answer_grows_on_its_page_while_mitmdump_captures_it(engine: Any, tmp_path: Path) -> None:
     prompt = "Why are there two tides a day?"
     scene = scenes.plain_answer(prompt, scenes.prose(110, "tides"), seed=prompt, user_message_id="asked")

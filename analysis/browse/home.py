@@ -20,24 +20,25 @@ def home_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     before = asked.get("before")
     found = reading.conversations_by_activity(db, before, _PAGE + 1)
     entries = _entries(db, found[:_PAGE])
+    about = {} if before else _about(db)
     return {
+        **about,
         "section": "home",
         "title": "Conversations",
         "days": _by_day(entries),
         "older": _place(found[_PAGE - 1]) if len(found) > _PAGE else None,
         "before": before,
-        "counts": _counts(db),
-        "capture": _capture(db),
-        "seen": _state(entries),
+        "seen": _state(entries, about),
     }
 
 
 def recent(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
-    """What the page asks for while it is open: the list again, when it is another one."""
+    """What the page asks for while it is open: the list and what stands over it again, when they are others."""
     entries = _entries(db, reading.conversations_by_activity(db, "", _PAGE))
-    state = _state(entries)
-    changed = state != asked.get("seen")
-    return {"days": _by_day(entries) if changed else [], "data": {"seen": state, "changed": changed}}
+    about = _about(db)
+    state = _state(entries, about)
+    data = {"seen": state, "changed": state != asked.get("seen")}
+    return {**about, "days": _by_day(entries), "data": data} if data["changed"] else {"data": data}
 
 
 def _place(found: tuple[str, str]) -> str:
@@ -65,6 +66,10 @@ def _entry(row: sqlite3.Row, at: str) -> dict[str, Any]:
     }
 
 
+def _about(db: sqlite3.Connection) -> dict[str, Any]:
+    return {"counts": _counts(db), "capture": _capture(db)}
+
+
 def _counts(db: sqlite3.Connection) -> dict[str, int]:
     """How much there is. Messages are numbered as they come: their highest number costs no count over all of them."""
     query = """SELECT (SELECT count(*) FROM conversations) AS conversations, (SELECT max(n) FROM messages) AS messages,
@@ -89,7 +94,7 @@ def _in_a_sentence(day: str) -> str:
     return day.lower() if day in ("Today", "Yesterday") else day
 
 
-def _state(entries: list[dict[str, Any]]) -> str:
-    """A short word for what the list shows."""
+def _state(entries: list[dict[str, Any]], about: dict[str, Any]) -> str:
+    """A short word for what the page shows."""
     shown = [[entry[name] for name in ("id", "at", "title", "messages", "live")] for entry in entries]
-    return hashlib.sha256(orjson.dumps(shown)).hexdigest()[:16]
+    return hashlib.sha256(orjson.dumps([shown, about])).hexdigest()[:16]

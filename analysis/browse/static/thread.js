@@ -114,6 +114,13 @@ function place(article) {
   else messages.append(article);
 }
 
+function rename(title) {
+  const heading = thread.querySelector("h1");
+  if (!title || heading.textContent === title) return;
+  heading.textContent = title;
+  document.title = `${title} · ChatGPT Capture`;
+}
+
 if (thread.dataset.news) {
   whileSeen(async () => {
     const answer = await fetch(`${thread.dataset.news}&seen=${encodeURIComponent(thread.dataset.seen)}`);
@@ -128,6 +135,7 @@ if (thread.dataset.news) {
       messages.querySelector(":scope > .empty")?.remove();
       if (words) mark(words);
     }
+    rename(news.title);
     thread.dataset.seen = news.seen;
     thread.toggleAttribute("data-live", news.live);
     if (atEnd && news.live) scrollTo({ top: document.documentElement.scrollHeight });
