@@ -141,6 +141,12 @@ def test_what_has_no_frames_is_said(archive: Archive) -> None:
     assert "no stream has an id that begins with “x”" in ask(archive.path, "frames", "x", code=1).stderr
 
 
+def test_of_the_last_exchange_too_it_is_said_that_its_body_was_not_kept(archive: Archive) -> None:
+    assert "there is no exchange in the archive yet" in ask(archive.path, "frames", code=1).stderr
+    archive.record(v0(envelope(message("A", "x"))), stream_id="unkept", keep_raw=False)
+    assert ask(archive.path, "frames", code=1).stderr == "Error: unkept: the raw body of this exchange is not kept\n"
+
+
 def test_an_exchange_is_found_by_its_conversation_and_its_messages(archive: Archive) -> None:
     archive.record(v0(envelope(message("A", "x", status=FINISHED), "talk-1")), request("U-1"), stream_id="s-1")
     archive.record(

@@ -94,12 +94,12 @@ def exchange(db: sqlite3.Connection, identity: str) -> Exchange | None:
 def identify_exchange(db: sqlite3.Connection, beginning: str, *, with_events: bool = False) -> Exchange:
     """The exchange whose id begins so, or the last one of the message or conversation whose id does.
 
-    `last` is the newest of all, or the newest whose events are kept.
+    `last` is the newest of all, or the newest whose events are kept if there is one.
 
     Raises `Unanswerable`.
     """
     if beginning == "last":
-        identity = last_exchange(db, with_events=with_events)
+        identity = last_exchange(db, with_events=with_events) or last_exchange(db)
     else:
         try:
             identity = identify(db, "streams", beginning)
