@@ -22,11 +22,12 @@ from PIL import Image as Picture
 from rich.cells import cell_len
 
 from addon.archive import media_folder
+from addon.records import Run
 from analysis.cli import cli
 from scripts.big_archive import build
 from tests.asking import ask, fill
 from tests.conftest import ROOT
-from tests.recording import Archive, archive_at, envelope, v0
+from tests.recording import STARTED, Archive, archive_at, envelope, v0
 from tests.test_summary_views import answer
 
 COMMAND = [sys.executable, "-m", "analysis"]
@@ -380,6 +381,27 @@ def test_status_says_what_there_is_and_what_to_look_at(database: Path) -> None:
     told = json.loads(ask(database, "status", "--json").stdout)
     assert told["totals"]["conversations"] == 2
     assert "events_unrecognised" in [fact["name"] for fact in told["attention"]]
+
+
+def test_status_tells_of_the_newest_run_whatever_became_of_earlier_ones(archive: Archive) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+
+    def told() -> str:
+        (line,) = (line for line in ask(archive.path, "status").stdout.splitlines() if line.startswith("Proxy"))
+        return line.removeprefix("Proxy").strip()
+
+    archive.store.write([Run(f"{gone.pid}-a", STARTED)])
+    assert told() == "began 2026-09-21 14:13, ended without saying so"
+    archive.store.write([Run(f"{os.getpid()}-b", STARTED + 60_000_000)])
+    assert told() == "running since 2026-09-21 14:14"
+    archive.store.write([Run(f"{os.getpid()}-b", STARTED + 60_000_000, STARTED + 120_000_000)])
+    assert told() == "ran from 2026-09-21 14:14 to 2026-09-21 14:15"
+    for number, name in enumerate(("", "0-x", "-1-x", "9" * 40 + "-x", "\u0661-x"), 3):
+        archive.store.write([Run(name, STARTED + number * 60_000_000)])
+        assert told() == f"began 2026-09-21 14:{13 + number}, ended without saying so"
+    last = json.loads(ask(archive.path, "status", "--json").stdout)["last_run"]
+    assert (last["id"], last["ended_at"], last["running"]) == ("\u0661-x", None, False)
 
 
 # What is wrong

@@ -11,7 +11,7 @@ from analysis.options import reading
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from analysis.queries.health import HealthFact, Status
+    from analysis.queries.health import HealthFact, LastRun, Status
 
 _THINGS = {
     "streams_error": ("exchange ended in an error", "exchanges ended in errors"),
@@ -67,11 +67,21 @@ def _print(found: "Status") -> None:
         facts = [one_line(last.title) or "Untitled", one_line(last.model_slug), last.state, local_time(last.started_at)]
         lines.append(("Last answer", " · ".join(filter(None, facts))))
     lines.append(("Now", f"{counted(found.streaming, 'answer')} streaming" if found.streaming else "nothing streams"))
-    for run in found.runs[:1]:
-        lines.append(("Proxy", f"began {local_time(run.started_at)} and has not ended, unless it was killed"))
+    if found.last_run is not None:
+        lines.append(("Proxy", _ran(found.last_run)))
     health = [_told(fact) for fact in found.attention] or [Text("good", "green")]
     lines += [("" if place else "Health", fact) for place, fact in enumerate(health)]
     print_facts(out, lines, 12)
+
+
+def _ran(run: "LastRun") -> str:
+    from analysis.terminal import local_time
+
+    if run.ended_at is not None:
+        return f"ran from {local_time(run.started_at)} to {local_time(run.ended_at)}"
+    if run.running:
+        return f"running since {local_time(run.started_at)}"
+    return f"began {local_time(run.started_at)}, ended without saying so"
 
 
 def _told(fact: "HealthFact") -> "Text":

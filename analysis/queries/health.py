@@ -1,5 +1,6 @@
 """How the capture is doing: what there is, what runs now, and what somebody should look at."""
 
+import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,17 @@ class ProxyRun(NamedTuple):
     uncaptured: int | None
 
 
+class LastRun(NamedTuple):
+    """The newest run of the proxy. One that neither ended nor is `running` on this machine was killed."""
+
+    id: str
+    started_at: str | None
+    ended_at: str | None
+    streams: int | None
+    uncaptured: int | None
+    running: bool
+
+
 def health(db: sqlite3.Connection) -> list[HealthFact]:
     """All facts; goes through the whole archive."""
     return [HealthFact(*row) for row in db.execute("SELECT name, value, attention, detail FROM capture_health")]
@@ -79,6 +91,25 @@ def open_runs(db: sqlite3.Connection) -> list[ProxyRun]:
     return [ProxyRun(*row) for row in db.execute(query)]
 
 
+def last_run(db: sqlite3.Connection) -> LastRun | None:
+    """The run that began last."""
+    query = "SELECT id, started_at, ended_at, streams, uncaptured FROM runs ORDER BY started_at DESC, id DESC LIMIT 1"
+    row = db.execute(query).fetchone()
+    return LastRun._make([*row, row["ended_at"] is None and _lives(row["id"])]) if row else None
+
+
+def _lives(run: str) -> bool:
+    """Whether the process is there whose number a run is named after."""
+    number = run.partition("-")[0]
+    if not (number.isascii() and number.isdecimal() and 0 < int(number) < 1 << 31):
+        return False
+    try:
+        os.kill(int(number), 0)
+    except OSError:
+        return False  # gone, or somebody else's
+    return True
+
+
 def streaming(db: sqlite3.Connection) -> int:
     """How many exchanges are streaming now."""
     count: int = db.execute("SELECT count(*) FROM streams WHERE state = 'streaming'").fetchone()[0]
@@ -97,6 +128,7 @@ class Status:
     last_answer: LastAnswer | None
     streaming: int
     runs: list[ProxyRun]
+    last_run: LastRun | None
     attention: list[HealthFact]
 
     def as_object(self) -> dict[str, Any]:
@@ -110,6 +142,7 @@ class Status:
             "last_answer": self.last_answer and self.last_answer._asdict(),
             "streaming": self.streaming,
             "open_runs": [run._asdict() for run in self.runs],
+            "last_run": self.last_run and self.last_run._asdict(),
             "attention": [fact._asdict() for fact in self.attention],
         }
 
@@ -126,5 +159,6 @@ def status(db: sqlite3.Connection, database: Path) -> Status:
         last_answer=last_answer(db),
         streaming=streaming(db),
         runs=open_runs(db),
+        last_run=last_run(db),
         attention=[fact for fact in health(db) if fact.attention],
     )
