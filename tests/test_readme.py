@@ -1,6 +1,7 @@
 """The README is true: its queries run and print what it shows, its tables, views and options are there."""
 
 import contextlib
+import os
 import pkgutil
 import re
 import shlex
@@ -83,6 +84,15 @@ def test_each_command_prints_what_the_readme_shows(demo: sqlite3.Connection, com
     path = demo.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
     printed = ask(Path(path), *shlex.split(command)).stdout
     assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
+
+
+def test_where_the_command_is_stands_before_it_is_first_given_by_its_name() -> None:
+    bare = re.search(r"(?:\$ |`)chatgpt-capture [a-z]", README)
+    told = re.search(r"`alias chatgpt-capture=path/to/(\S+)`", README)
+    assert bare is not None
+    assert told is not None
+    assert told.start() < bare.start()
+    assert os.access(ROOT / told[1], os.X_OK)
 
 
 def test_the_readme_names_every_command_that_asks() -> None:
