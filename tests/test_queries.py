@@ -27,6 +27,7 @@ from analysis.queries.threads import branch, cited, mentioned, messages
 from analysis.queries.turns import turns
 from analysis.queries.usage import activity, image_count, model_speeds, model_usage, table_sizes, tools
 from scripts.big_archive import build
+from tests.receiving import mention, png, receive
 from tests.recording import FINISHED, STARTED, TEXT, Archive, Clock, delta, envelope, message, request, shown, v0, v1
 from tests.test_summary_views import answer
 from tests.test_summary_views import image as made
@@ -236,6 +237,21 @@ def test_images_come_page_by_page_the_newest_first(db: sqlite3.Connection) -> No
     word = (everything[0].tool_prompt or "").split()[0].upper()
     assert everything[0] in list(images(db, ImageFilter(words=word)))
     assert list(images(db, ImageFilter(stored=True))) == []
+
+
+def test_an_image_that_is_said_to_have_no_bytes_is_as_large_as_its_file(archive: Archive) -> None:
+    mention(archive, size_bytes=0)
+    with asking(archive) as db:
+        assert [row.size_bytes for row in images(db)] == [None]
+    receive(archive, png(4, 3))
+    with asking(archive) as db:
+        (row,) = images(db)
+        assert row.size_bytes == len(png(4, 3))
+        assert image(db, row.id) == row
+    with contextlib.closing(sqlite3.connect(archive.path)) as writer, writer:
+        writer.execute("UPDATE image_generations SET size_bytes = 7")
+    with asking(archive) as db:
+        assert [row.size_bytes for row in images(db)] == [7]
 
 
 def test_a_line_is_told_from_its_first_image_whichever_is_asked_about(archive: Archive) -> None:

@@ -72,6 +72,12 @@ class ImageFilter:
     stored: bool = False
 
 
+# The service says that an image has 0 bytes when it does not know yet how many.
+_SIZE = "coalesce(nullif(size_bytes, 0), (SELECT a.size_bytes FROM assets a WHERE a.id = asset_id)) AS size_bytes"
+_COLUMNS = ", ".join(_SIZE if name == "size_bytes" else name for name in Image._fields)
+_GALLERY = f"SELECT {_COLUMNS} FROM image_gallery"
+
+
 def images(
     db: sqlite3.Connection,
     only: ImageFilter | None = None,
@@ -85,14 +91,14 @@ def images(
         conditions.append("(coalesce(created_at, ''), id) < (?, ?)")
         values += before
     where = " AND ".join(conditions) or "1"
-    query = f"SELECT * FROM image_gallery WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
+    query = f"{_GALLERY} WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
     for row in db.execute(query, [*values, -1 if limit is None else limit]):
         yield Image(*row)
 
 
 def image(db: sqlite3.Connection, identity: int) -> Image | None:
     """One image by its number."""
-    row = db.execute("SELECT * FROM image_gallery WHERE id = ?", [identity]).fetchone()
+    row = db.execute(f"{_GALLERY} WHERE id = ?", [identity]).fetchone()
     return Image(*row) if row else None
 
 
