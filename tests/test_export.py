@@ -22,7 +22,7 @@ from analysis.exports.talks import talks
 from analysis.queries import open_archive
 from scripts.made_up_export import Size, write
 from tests.conftest import CAPTURES, needs_captures
-from tests.recording import FINISHED, Archive, archive_at, message, shown, v1
+from tests.recording import FINISHED, Archive, archive_at, message, request, shown, v1
 from tests.test_rendering import Reader
 
 SMALL = Size(conversations=6, on_path=90, abandoned=12, images=5)
@@ -149,6 +149,23 @@ def test_json_imported_into_the_archive_it_came_from_changes_no_message(made_up:
     before = rows(made_up, "SELECT * FROM messages"), rows(made_up, "SELECT * FROM message_versions")
     assert run(made_up, "import", tmp_path / "conversations.json").returncode == 0
     assert (rows(made_up, "SELECT * FROM messages"), rows(made_up, "SELECT * FROM message_versions")) == before
+
+
+def test_the_model_asked_for_is_in_the_json_where_the_message_names_it_and_stays_in_the_archive(tmp_path: Path) -> None:
+    metadata = {"parent_id": "U", "model_slug": "gpt-5-5-mini"}
+    named = message("A", "Since it is.", status=FINISHED, metadata=metadata | {"requested_model_slug": "gpt-5-5"})
+    unnamed = message("B", "The Moon.", status=FINISHED, metadata=metadata)
+    with archive_at(tmp_path / "a.db") as archive:
+        archive.record(v1(shown(named), shown(unnamed, 1)), request("U"))
+    asked = "SELECT id, requested_model, metadata FROM messages WHERE role = 'assistant' ORDER BY id"
+    before = rows(tmp_path / "a.db", asked)
+    assert [row[:2] for row in before] == [("A", "gpt-5-5"), ("B", "gpt-5-5")]
+    export(tmp_path / "a.db", "--json", tmp_path / "out")
+    for database, models in (("a.db", ["gpt-5-5", "gpt-5-5"]), ("b.db", ["gpt-5-5", None])):
+        assert run(tmp_path / database, "import", tmp_path / "out" / "conversations.json").returncode == 0
+        after = rows(tmp_path / database, asked)
+        assert [row[1] for row in after] == models
+        assert [row[2] for row in after] == [row[2] for row in before]
 
 
 @needs_captures

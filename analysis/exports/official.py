@@ -1,7 +1,8 @@
 """JSON in the shape of ChatGPT's own export: `conversations.json`, an array of conversations with all their branches.
 
 What reads an official export reads this; our own import of it gives the same conversations, messages and images. What
-only the capture knows is not in that shape: exchanges, times of tokens, earlier versions, raw bodies.
+only the capture knows is not in that shape: exchanges, the model asked for where a message does not name it, times of
+tokens, earlier versions, raw bodies.
 """
 
 import sqlite3
