@@ -40,6 +40,18 @@ def test_an_export_is_stored_whole_and_again_changes_nothing(tmp_path: Path) -> 
     assert dump(database) == before
 
 
+def test_a_part_that_is_not_understood_and_read_again_leaves_the_file_as_old_as_it_was(tmp_path: Path) -> None:
+    message = {"id": "m", "author": {"role": "user"}, "content": {"content_type": "text", "parts": ["x"]}}
+    timeless = {"id": "A", "mapping": {"m": {"id": "m", "parent": None, "message": message}}}
+    odd = {"id": "B", "update_time": 1.7e9, "mapping": {"a": 5}}
+    database, source = tmp_path / "a.db", tmp_path / "c.json"
+    source.write_text(json.dumps([timeless, odd]))
+    run(database, source)
+    first = dump(database)
+    run(database, source)
+    assert dump(database) == first
+
+
 def test_a_message_that_is_gone_from_the_archive_is_there_again_after_another_import(tmp_path: Path) -> None:
     database, source = tmp_path / "a.db", tmp_path / "conversations.json"
     write(source, SMALL)

@@ -39,13 +39,13 @@ class ExportReading:
         self._characters += len(text)
         said = text.encode("utf-8", "surrogatepass")
         del text  # of a conversation of 40 MB each form of it is as large
+        at = conversation_time(document) or self._modified_at
+        self._newest = max(self._newest, at)  # also of what is known: read again, the file is from when it was
         identity, digest = named_id(document) or made_up_id(document), digest_of(said)
         if is_known(DocumentRead(identity, digest, message_count(document))):
             return []
         document = redact_document(said)[1] if redact(said) is not said else clean_document(document)
         del said
-        at = conversation_time(document) or self._modified_at
-        self._newest = max(self._newest, at)
         records: list[Record] = []
         if self._reading is None:
             self._reading = DocumentReading(self.stream_id, "export", at)

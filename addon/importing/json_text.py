@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from addon.errors import ImportFailure
 
-MAX_VALUE_CHARACTERS = 512 * 1024 * 1024
-"""A single value that is longer is taken for an attack."""
+MAX_VALUE_CHARACTERS = 64 * 1024 * 1024
+"""A single value that is longer is taken for an attack: what is made of a conversation takes six times its text."""
 
 _BLOCK_BYTES = 512 * 1024
 _LARGE = 8 * _BLOCK_BYTES
