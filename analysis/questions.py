@@ -47,7 +47,7 @@ GROUP BY month ORDER BY month""",
     ),
     "prompts_by_hour_weekday": Question(
         "Prompts by hour and weekday",
-        "When you ask, in your own time zone: weekday 0 is Sunday.",
+        "When you ask, in your own time zone. Where weekdays are numbers, 0 is Sunday.",
         f"""SELECT CAST(strftime('%w', created_at, 'localtime') AS INTEGER) AS weekday,
        CAST(strftime('%H', created_at, 'localtime') AS INTEGER) AS hour, count(*) AS prompts
 FROM messages

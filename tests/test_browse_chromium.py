@@ -256,6 +256,50 @@ def test_charts_lead_to_their_sql_and_csv(browser: Browser) -> None:
         page.wait_for_selector("table.rows-and-columns")
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_least_of_the_hours_stands_out_from_the_card(browser: Browser, scheme: str) -> None:
+    fills = "() => [...document.querySelectorAll('#prompts_by_hour_weekday rect')].map(one => one.getAttribute('fill'))"
+    card = "() => getComputedStyle(document.querySelector('.chart')).backgroundColor"
+    with browser.look("/-/archive/usage?from=&to=", scheme) as seen:
+        seen.page.wait_for_selector("#prompts_by_hour_weekday rect")
+        shown = {light(fill) for fill in seen.page.evaluate(fills)}
+        behind = light(seen.page.evaluate(card))
+    assert len(shown) > 2
+    assert min(contrast(behind, one) for one in shown) > 1.3
+
+
+def light(colour: str) -> float:
+    """The relative luminance of `rgb(...)`, as WCAG counts it."""
+    parts = [int(part) / 255 for part in re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", colour).groups()]  # type: ignore[union-attr]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: float, other: float) -> float:
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+def test_the_chart_of_prompts_says_what_a_bar_stands_for(engine: Any, tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "chatgpt.db")
+    for n in range(2):
+        said = message(
+            f"u{n}", "Why?", author={"role": "user"}, status=FINISHED, create_time=1_790_000_000 + n * 17_280_000
+        )
+        archive.record(v1(shown(said)), stream_id=f"s{n}", started_at=1_790_000_000_000_000 + n * 17_280_000_000_000)
+    archive.store.close()
+    told = {}
+    with running(archive.path, tmp_path / "state") as server, browsing(engine, server) as browser:
+        for width in WIDTHS:
+            with browser.look("/-/archive/usage?from=&to=", width=width) as seen:
+                seen.page.wait_for_selector("#prompts_per_day svg rect")
+                told[width] = [seen.page.inner_text(f"#prompts_per_day figcaption {part}") for part in ("h2", "p")]
+    assert told["wide"] == ["Prompts per day", "How many messages you sent on each day."]
+    assert told["phone"] == [
+        "Prompts per week",
+        "How many messages you sent in each week.",
+    ]
+
+
 def test_code_can_be_copied(browser: Browser, showcase: Path) -> None:
     browser.context().grant_permissions(["clipboard-read", "clipboard-write"])
     with browser.look(path_of(showcase, PAGES["thread"])) as seen:

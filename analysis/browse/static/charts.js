@@ -8,6 +8,8 @@ export const colours = () => (matchMedia("(prefers-color-scheme: dark)").matches
 
 export const accent = () => css("--accent");
 export const soft = () => css("--soft");
+/** The least of what is counted: it must still stand out from what lies under the chart. */
+export const faint = () => window.d3.interpolateRgb(css("--card"), accent())(0.25);
 
 /** Draw a chart into an element, again when its width or the colours change. `make` gets the width. */
 export function draw(element, make) {

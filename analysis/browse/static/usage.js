@@ -1,5 +1,5 @@
 // The charts of the usage page. Plot and d3 stand in the page as `Plot` and `d3`.
-import { accent, draw, frame, soft } from "./charts.js";
+import { accent, draw, faint, frame, soft } from "./charts.js";
 
 const { Plot, d3 } = window;
 const holder = document.querySelector("#charts");
@@ -21,6 +21,15 @@ function barTime(rows, width) {
   return days * 4 <= width ? "day" : days * 4 <= width * 7 ? "week" : "month";
 }
 
+/** Say of the prompts what one bar stands for. */
+function sayTime(figure, time) {
+  const title = `Prompts per ${time}`;
+  const description = `How many messages you sent ${time === "day" ? "on" : "in"} each ${time}.`;
+  figure.querySelector("h2").textContent = title;
+  figure.querySelector("figcaption p").textContent = description;
+  figure.querySelector(".plot").setAttribute("aria-label", `${title}. ${description}`);
+}
+
 const bars = (rows, y) => (width) => Plot.plot(frame(width, {
   x: monthly(rows),
   y: counted,
@@ -31,23 +40,27 @@ const bars = (rows, y) => (width) => Plot.plot(frame(width, {
 }));
 
 const kinds = {
-  days: (rows) => (width) => Plot.plot(frame(width, {
-    x: { type: "time", label: null },
-    y: counted,
-    marks: [
-      Plot.rectY(rows.map((row) => ({ ...row, day: new Date(`${row.day}T00:00:00`) })), Plot.binX(
-        { y: "sum" },
-        { x: "day", y: "prompts", interval: barTime(rows, width), fill: accent(), inset: 0.5, tip: true },
-      )),
-      Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
-    ],
-  })),
+  days: (rows, figure) => (width) => {
+    const interval = barTime(rows, width);
+    sayTime(figure, interval);
+    return Plot.plot(frame(width, {
+      x: { type: "time", label: null },
+      y: counted,
+      marks: [
+        Plot.rectY(rows.map((row) => ({ ...row, day: new Date(`${row.day}T00:00:00`) })), Plot.binX(
+          { y: "sum" },
+          { x: "day", y: "prompts", interval, fill: accent(), inset: 0.5, tip: true },
+        )),
+        Plot.ruleY([0], { stroke: soft(), strokeOpacity: 0.4 }),
+      ],
+    }));
+  },
   hours: (rows) => (width) => Plot.plot(frame(width, {
     height: 220,
     padding: 0.06,
     x: { label: null, domain: d3.range(24), tickFormat: (hour) => (hour % 3 ? "" : `${hour}`), tickSize: 0 },
     y: { label: null, domain: [1, 2, 3, 4, 5, 6, 0], tickFormat: (day) => days[day], tickSize: 0 },
-    color: { range: ["transparent", accent()], type: "sqrt" },
+    color: { domain: [0, d3.max(rows, (row) => row.prompts)], range: [faint(), accent()], type: "sqrt" },
     marks: [Plot.cell(rows, { x: "hour", y: "weekday", fill: "prompts", rx: 3, tip: true, title: (row) => `${days[row.weekday]}, ${row.hour}:00: ${row.prompts}` })],
   })),
   share: (rows) => (width) => Plot.plot(frame(width, {
@@ -114,7 +127,7 @@ async function show() {
     const rows = told.charts[figure.id];
     if (!rows) place.replaceChildren(words("This could not be asked: it takes too long, or the archive cannot be read."));
     else if (!rows.length) place.replaceChildren(words("Nothing in this time."));
-    else draw(place, kinds[figure.dataset.kind](rows));
+    else draw(place, kinds[figure.dataset.kind](rows, figure));
   }
 }
 
