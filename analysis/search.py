@@ -9,12 +9,16 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 MOST = 20_000
 """Hits that are counted and ordered by rank; ordering many more takes seconds, so beyond it the newest come first."""
+
+_NEAR = 2000
+"""Messages that are looked at one by one to know the newest hits of a common word, before all hits are ordered."""
 
 PAGE = 50
 _LONGEST_QUERY, _MOST_TERMS = 300, 12
@@ -30,7 +34,7 @@ _AROUND = 110
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked for; `sort` is `rank`, `new` or `old`. Days are ISO 8601, both included; `count` hits are told."""
+    """What is looked for; `sort` is `rank`, `new` or `old`. Days are ISO 8601, both included; `count` -1 is all."""
 
     words: str
     role: str = ""
@@ -81,22 +85,40 @@ class Found:
         return self.total > MOST
 
 
+class Order(NamedTuple):
+    """The numbers of the messages that are to be told, of `total`, which counts to `MOST` and one more."""
+
+    numbers: list[int]
+    total: int
+    sort: str
+
+
 def find(db: sqlite3.Connection, question: Question) -> Found:
     """The messages that hold all terms."""
+    numbers, total, sort = order(db, question)
+    return Found(tuple(hits(db, numbers, question)), total, sort)
+
+
+def order(db: sqlite3.Connection, question: Question) -> Order:
+    """Which messages hold all terms, in the order of `sort`."""
     terms = question.terms
     if not terms:
-        return Found((), 0, question.sort or "rank")
+        return Order([], 0, question.sort or "rank")
     source, values = matching(db, terms)
     total = _count(db, source, values)
-    by_rank = question.sort not in ("new", "old") and total <= MOST and "rank" in source
+    common = total > MOST
+    by_rank = question.sort not in ("new", "old") and not common and source.startswith("SELECT rowid, rank")
     sort = "rank" if by_rank else "old" if question.sort == "old" else "new"
+    if common and not question.filtered and question.count >= 0:
+        source, values, common = _at_the_end(db, question, source, values, sort)
+    query, values = _filtered(question, source, values, common=common)
     if question.filtered:
-        source, values = _filtered(question, source, values, sort)
-        total = _count(db, source, values)
-    order = {"rank": "rank", "new": "rowid DESC", "old": "rowid"}[sort]
-    query = f"SELECT rowid FROM ({source}) ORDER BY {order} LIMIT ? OFFSET ?"
-    rows = db.execute(query, (*values, question.count, question.skip))
-    return Found(tuple(_hits(db, [row[0] for row in rows], terms)), total, sort)
+        total = _count(db, f"SELECT m.n {query}", values)
+    keys = {"rank": "f.rank", "new": f"{_AT} DESC, m.n DESC", "old": f"{_AT}, m.n"}[sort]
+    if by_rank and not question.filtered:
+        query, keys = f"FROM (SELECT rowid AS n, rank FROM ({source})) m", "rank"
+    rows = db.execute(f"SELECT m.n {query} ORDER BY {keys} LIMIT ? OFFSET ?", (*values, question.count, question.skip))
+    return Order([row[0] for row in rows], total, sort)
 
 
 def models(db: sqlite3.Connection) -> list[str]:
@@ -118,28 +140,14 @@ def matching(db: sqlite3.Connection, terms: list[str]) -> tuple[str, list[str]]:
     """A query for the rowids of what holds all terms."""
     words = [term for term in terms if not is_blankless(term)]
     parts = [term for term in terms if is_blankless(term)]
+    # Each word as a phrase of its own: nothing in it is taken for FTS5's syntax.
+    match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+    by_words = "SELECT rowid, rank FROM messages_fts WHERE messages_fts MATCH ?"
     if not parts:
-        # Each word as a phrase of its own: nothing in it is taken for FTS5's syntax.
-        match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-        return "SELECT rowid, rank FROM messages_fts WHERE messages_fts MATCH ?", [match]
-    queries, values = [], []
-    for part in parts:
-        query, given = _holding(db, part)
-        queries.append(query)
-        values += given
-    holding = " INTERSECT ".join(f"SELECT rowid FROM ({query})" for query in queries)
-    if not words:
-        return holding, values
-    # One index cannot be asked about the hits of the other without asking it again for each: their texts are read.
-    patterns = [_pattern([word]) for word in words]
-    query = f"SELECT n, text FROM messages WHERE n IN (SELECT rowid FROM ({holding}) ORDER BY rowid DESC LIMIT {MOST})"
-    found = [n for n, text in db.execute(query, values) if _holds(text or "", patterns)]
-    return "SELECT value AS rowid FROM json_each(?)", [json.dumps(found)]
-
-
-def _holds(text: str, patterns: list[re.Pattern[str]]) -> bool:
-    folded = _folded(text)
-    return all(pattern.search(folded) for pattern in patterns)
+        return by_words, [match]
+    queries = [_holding(db, part) for part in parts] + ([(by_words, [match])] if words else [])
+    holding = " INTERSECT ".join(f"SELECT rowid FROM ({query})" for query, _ in queries)
+    return holding, [value for _, given in queries for value in given]
 
 
 def _holding(db: sqlite3.Connection, part: str) -> tuple[str, list[str]]:
@@ -156,35 +164,66 @@ def _holding(db: sqlite3.Connection, part: str) -> tuple[str, list[str]]:
     ]
 
 
-def _filtered(question: Question, source: str, values: list[str], sort: str) -> tuple[str, list[str]]:
-    """The query again, of those messages only that are asked for: among the newest hits, where there are very many."""
-    at = "coalesce(m.created_at, m.first_seen_at)"
+_AT = "coalesce(m.created_at, m.first_seen_at)"
+_ROLES = """(WITH RECURSIVE known (role) AS (
+                 SELECT min(role) FROM messages
+                 UNION SELECT (SELECT min(role) FROM messages WHERE role > known.role) FROM known
+                 WHERE known.role IS NOT NULL)
+             SELECT role FROM known UNION SELECT NULL) r"""
+"""The roles; messages are read by them where their times are wanted, as one index holds both."""
+
+
+def _filtered(question: Question, source: str, values: list[str], *, common: bool) -> tuple[str, list[str]]:
+    """From what the messages `m` are taken that are found and asked for; what is common is not looked up one by one."""
     conditions = {
         "m.role = ?": question.role,
         "m.model_slug = ?": question.model,
-        f"{at} >= ?": question.since,
-        f"{at} < ?": f"{question.until}T24" if question.until else "",
+        f"{_AT} >= ?": question.since,
+        f"{_AT} < ?": f"{question.until}T24" if question.until else "",
     }
     asked = {condition: value for condition, value in conditions.items() if value}
-    rank = ", rank" if sort == "rank" else ""
-    order = "rowid" if sort == "old" else "rowid DESC"
-    newest = f"SELECT rowid{rank} FROM ({source}) ORDER BY {order} LIMIT {MOST + 1}"
-    joined = f"SELECT f.rowid AS rowid{rank} FROM ({newest}) f JOIN messages m ON m.n = f.rowid"
-    return f"{joined} WHERE {' AND '.join(asked)}", [*values, *asked.values()]
+    both = " AND ".join(asked) or "1"
+    if not common:
+        return f"FROM ({source}) f CROSS JOIN messages m ON m.n = f.rowid WHERE {both}", [*values, *asked.values()]
+    known = f"+m.n IN (SELECT rowid FROM ({source})) AND {both}"
+    if question.role or question.model:
+        return f"FROM messages m WHERE {known}", [*values, *asked.values()]
+    # Nearly all that is wanted of each stands in this index, which SQLite does not see.
+    return f"FROM messages m INDEXED BY messages_role_created_at WHERE {known}", [*values, *asked.values()]
+
+
+def _at_the_end(
+    db: sqlite3.Connection, question: Question, source: str, values: list[str], sort: str
+) -> tuple[str, list[str], bool]:
+    """The query again, of few messages that hold those to be told, and whether it is still of many.
+
+    The hits written last are mostly the newest: no other is told but one as new as the oldest of them.
+    """
+    last, best, than = ("ASC", "max", "<=") if sort == "old" else ("DESC", "min", ">=")
+    ends = f"SELECT rowid FROM ({source}) ORDER BY rowid {last} LIMIT ?"
+    bound = f"SELECT {best}({_AT}) FROM messages m WHERE m.n IN ({ends})"
+    (time,) = db.execute(bound, (*values, question.skip + question.count)).fetchone()
+    near = f"""SELECT m.n FROM {_ROLES} CROSS JOIN messages m ON m.role IS r.role WHERE m.created_at {than} ?
+               UNION ALL SELECT m.n FROM {_ROLES} CROSS JOIN messages m ON m.role IS r.role
+               WHERE m.created_at IS NULL LIMIT ?"""
+    numbers = [row[0] for row in db.execute(near, (time, _NEAR + 1))]
+    if time is None or len(numbers) > _NEAR:
+        return source, values, True
+    few = f"SELECT rowid FROM ({source}) WHERE rowid IN (SELECT value FROM json_each(?))"
+    return few, [*values, json.dumps(numbers)], False
 
 
 def _count(db: sqlite3.Connection, source: str, values: list[str]) -> int:
-    count: int = db.execute(f"SELECT count(*) FROM (SELECT rowid FROM ({source}) LIMIT {MOST + 1})", values).fetchone()[
-        0
-    ]
+    count: int = db.execute(f"SELECT count(*) FROM (SELECT 1 FROM ({source}) LIMIT {MOST + 1})", values).fetchone()[0]
     return count
 
 
-def _hits(db: sqlite3.Connection, numbers: list[int], terms: list[str]) -> Iterator[Hit]:
+def hits(db: sqlite3.Connection, numbers: Iterable[int], question: Question) -> Iterator[Hit]:
+    """Messages by their numbers, as they are told."""
     query = """SELECT m.n, m.id, m.conversation_id, c.title, m.role, m.model_slug, m.text,
                       coalesce(m.created_at, m.first_seen_at) AS at
                FROM messages m LEFT JOIN conversations c ON c.id = m.conversation_id WHERE m.n = ?"""
-    pattern = _pattern(terms)
+    pattern = _pattern(question.terms)
     for number in numbers:
         row = db.execute(query, (number,)).fetchone()
         if row is not None:

@@ -27,7 +27,7 @@ from analysis.cli import cli
 from scripts.big_archive import build
 from tests.asking import ask, fill
 from tests.conftest import ROOT
-from tests.recording import STARTED, Archive, archive_at, envelope, v0
+from tests.recording import FINISHED, STARTED, Archive, archive_at, envelope, message, v0
 from tests.test_summary_views import answer
 
 COMMAND = [sys.executable, "-m", "analysis"]
@@ -218,6 +218,25 @@ def test_search_is_filtered_and_limited(database: Path) -> None:
     assert ids("tides", "--sort", "old") == ["user-1", "answer-2"]
     assert ids("tides", "--sort", "new", "-n", "1") == ["answer-2"]
     assert ids("tides", "--until", "2026-01") == []
+
+
+def test_search_for_a_common_word_tells_all_hits_when_asked_and_says_where_it_stopped_counting(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.search.MOST", 4)
+    for day in (5, 6, 7, 8, 9, 1, 2, 3, 4):
+        said = message(f"m{day}", "tides", status=FINISHED, create_time=1_767_225_600 + 86_400 * day)
+        archive.record(v0(envelope(said)), stream_id=f"s{day}")
+
+    def told(*arguments: str) -> tuple[list[str], str]:
+        done = ask(archive.path, "search", "tides", *arguments)
+        return re.findall(r"\bm\d\b", done.stdout), done.stderr
+
+    assert told("-n", "0") == ([f"m{day}" for day in range(9, 0, -1)], "9 of 9.\n")
+    assert len(ask(archive.path, "search", "tides", "-n", "0", "--csv").stdout.splitlines()) == 10
+    assert told("-n", "2") == (["m9", "m8"], "2 of more than 4, the newest first. More with --limit.\n")
+    assert told("-n", "2", "--sort", "old") == (["m1", "m2"], "2 of more than 4. More with --limit.\n")
+    assert told("--until", "2026-01-04") == (["m3", "m2", "m1"], "3 of 3.\n")
 
 
 @pytest.mark.parametrize("words", ['"', "***", "(", "NEAR(a b", 'a" OR "b', "text:x", "-", "^a", "AND"])

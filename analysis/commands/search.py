@@ -1,9 +1,6 @@
 """`chatgpt-capture search`: messages that hold words, with the words in their place."""
 
-import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from itertools import chain
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +11,9 @@ from analysis.formats import Form, form_options, write_rows
 from analysis.options import limit_option, period_options, reading
 
 if TYPE_CHECKING:
-    from analysis.search import Found, Hit, Question
+    from analysis.search import Hit, Order
 
 _COLUMNS = ("n", "id", "conversation_id", "title", "role", "model_slug", "at", "snippet")
-_PAGE = 1000
 
 
 @click.command("search", short_help="Search all messages.")
@@ -49,33 +45,19 @@ def command(  # noqa: PLR0913 - each is an option
     chatgpt-capture search '"two high tides"' --role assistant --since 2026
     chatgpt-capture search 量子
     """  # noqa: D301 - click's mark for lines that stay as they are
-    from analysis.search import Question
+    from analysis.search import Question, hits, order
 
-    question = Question(" ".join(words), role or "", model, since, until, sort or "")
+    count = -1 if limit is None else limit
+    question = Question(" ".join(words), role or "", model, since, until, sort or "", count=count)
     if not question.terms:
         raise click.ClickException("there is no letter and no digit to search for")
     with reading(database) as db:
-        pages = _pages(db, question, limit)
-        found = next(pages)
-        hits = chain(found.hits, (hit for page in pages for hit in page.hits))
+        found = order(db, question)
+        told = hits(db, found.numbers, question)
         if form is not None:
-            write_rows(form, _COLUMNS, map(_row, hits))
+            write_rows(form, _COLUMNS, map(_row, told))
         else:
-            _print(found, hits, limit)
-
-
-def _pages(db: sqlite3.Connection, question: "Question", limit: int | None) -> "Iterator[Found]":
-    """What is found, page by page, at least one."""
-    from analysis.search import find
-
-    skip, left = 0, limit
-    while True:
-        found = find(db, replace(question, skip=skip, count=_PAGE if left is None else min(_PAGE, left)))
-        yield found
-        skip += len(found.hits)
-        left = None if left is None else left - len(found.hits)
-        if left == 0 or len(found.hits) < _PAGE:
-            return
+            _print(found, told, limit)
 
 
 def _row(hit: "Hit") -> tuple[object, ...]:
@@ -84,7 +66,7 @@ def _row(hit: "Hit") -> tuple[object, ...]:
     return (hit.n, hit.id, hit.conversation_id, hit.title, hit.role, hit.model_slug, hit.at, snippet)
 
 
-def _print(found: "Found", hits: "Iterable[Hit]", limit: int | None) -> None:
+def _print(found: "Order", hits: "Iterable[Hit]", limit: int | None) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -109,10 +91,13 @@ def _print(found: "Found", hits: "Iterable[Hit]", limit: int | None) -> None:
     click.echo(_summed_up(found, count, limit), err=True)
 
 
-def _summed_up(found: "Found", count: int, limit: int | None) -> str:
+def _summed_up(found: "Order", count: int, limit: int | None) -> str:
     from analysis.search import MOST
 
     if not count:
         return "Nothing found."
-    total = f"more than {MOST:,}, the newest first" if found.more_than_counted else f"{found.total:,}"
-    return f"{count:,} of {total}." + (" More with --limit." if limit is not None and count < found.total else "")
+    if limit is None:
+        return f"{count:,} of {count:,}."
+    newest = ", the newest first" if found.sort == "new" else ""
+    total = f"more than {MOST:,}{newest}" if found.total > MOST else f"{found.total:,}"
+    return f"{count:,} of {total}." + (" More with --limit." if count < found.total else "")
