@@ -508,6 +508,22 @@ def test_what_cannot_be_meant_is_left_out_of_account(client: Client, ids: dict[s
     assert client.ask(query.format(**ids)).status_code == 200
 
 
+def test_a_day_that_is_none_is_said_on_the_page_of_usage(client: Client) -> None:
+    notes = r'<p class="note" role="status">([^<]+)</p>'
+    page = client.ask("/-/archive/usage?from=nonsense&to=2026-09-21x").text
+    assert [note.partition(",")[0] for note in re.findall(notes, page)] == [
+        "From: “nonsense” is not a day",
+        "To: “2026-09-21x” is not a day",
+    ]
+    assert re.findall(notes, client.ask("/-/archive/usage?from=2026-09-21&to=").text) == []
+
+
+def test_a_chart_that_the_days_do_not_narrow_says_so(client: Client) -> None:
+    caption = r"<figcaption><h2>([^<]+)</h2><p>[^<]*Of all time: From and To do not narrow this one.</p>"
+    assert re.findall(caption, client.ask("/-/archive/usage?from=2026-09-21").text) == ["Most cited sites"]
+    assert re.findall(caption, client.ask("/-/archive/usage?from=&to=").text) == []
+
+
 def test_a_database_without_our_tables_can_be_browsed_all_the_same(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     with contextlib.closing(sqlite3.connect(other)) as db, db:

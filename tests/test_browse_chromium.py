@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.server
+import itertools
 import re
 import sqlite3
 import subprocess
@@ -298,6 +299,30 @@ def test_the_chart_of_prompts_says_what_a_bar_stands_for(engine: Any, tmp_path: 
         "Prompts per week",
         "How many messages you sent in each week.",
     ]
+
+
+def test_no_words_over_the_curve_of_an_exchange_stand_on_others(engine: Any, tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "chatgpt.db")
+    begun = 1_790_000_000_000_000
+    capture = Capture(opening(stream_id="close", started_at=begun), request("u1"))
+    archive.store.write(capture.begin())
+    archive.store.write(capture.feed(v1(shown(message("a")), done=False), begun + 1_000_000))
+    archive.store.write(capture.feed(event(delta(TEXT, "append", "Tides."), "delta"), begun + 1_200_000))
+    archive.store.write(capture.feed(event(b"[DONE]"), begun + 9_000_000))
+    archive.store.write(capture.close(Closing("end"), begun + 9_000_000))
+    archive.store.close()
+    boxes = """() => [...document.querySelectorAll('#curve text')]
+        .filter(text => /first|end/.test(text.textContent))
+        .map(text => text.getBoundingClientRect()).map(box => [box.left, box.right, box.top, box.bottom])"""
+    with running(archive.path, tmp_path / "state") as server, browsing(engine, server) as browser:
+        for width in WIDTHS:
+            with browser.look("/-/archive/streams/close", width=width) as seen:
+                seen.page.wait_for_selector("#curve svg")
+                shown_at = seen.page.evaluate(boxes)
+            assert len(shown_at) == 3
+            for (left, right, top, bottom), other in itertools.combinations(shown_at, 2):
+                beside = right <= other[0] or other[1] <= left
+                assert beside or bottom <= other[2] + 2 or other[3] <= top + 2
 
 
 def test_code_can_be_copied(browser: Browser, showcase: Path) -> None:

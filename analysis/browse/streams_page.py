@@ -100,7 +100,9 @@ def _marks(stream: exchanges.Exchange) -> list[dict[str, Any]]:
     marks = [
         (times.seconds_between(stream.started_at, getattr(stream, column)), words) for column, words in named.items()
     ]
-    return [{"at": at, "words": words} for at, words in marks if at is not None]
+    return sorted(
+        ({"at": at, "words": words} for at, words in marks if at is not None), key=lambda mark: float(mark["at"])
+    )
 
 
 def _event(event: exchanges.TypedEvent, started_at: str | None) -> dict[str, Any]:

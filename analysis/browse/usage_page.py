@@ -34,6 +34,7 @@ _CHARTS = (
     ("conversation_lengths", "sizes", ""),
     ("most_cited_sites", "sites", ""),
 )
+_ALL_OF_TIME = "Of all time: From and To do not narrow this one."
 _KEPT = 12
 _FRESH_SECONDS = 60.0
 
@@ -102,6 +103,7 @@ def usage_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
         "title": "Usage",
         "since": since,
         "until": until,
+        "notes": _notes(asked),
         "spans": [(words, address, fields == (since, until)) for words, address, fields in _spans()],
         "data_address": f"/-/archive/usage/data?{urlencode({'from': since, 'to': until})}",
         "charts": [_chart(asked, chart, since, until) for chart in _CHARTS],
@@ -112,7 +114,16 @@ def days_asked(asked: Asked) -> tuple[str, str]:
     """The days of the query; without any, the last year."""
     if "from" not in asked.query and "to" not in asked.query:
         return _days_ago(365), ""
-    return _day(asked.get("from", 10)), _day(asked.get("to", 10))
+    return _day(asked.get("from")), _day(asked.get("to"))
+
+
+def _notes(asked: Asked) -> list[str]:
+    """What of the days asked for cannot be meant."""
+    return [
+        f"{word}: \u201c{asked.get(key, 40)}\u201d is not a day, and was left out of account. A day is 2026-09-21."
+        for key, word in (("from", "From"), ("to", "To"))
+        if asked.get(key) and not _day(asked.get(key))
+    ]
 
 
 def _day(given: str) -> str:
@@ -137,13 +148,15 @@ def _days_ago(days: int) -> str:
 def _chart(asked: Asked, chart: tuple[str, str, str], since: str, until: str) -> dict[str, Any]:
     name, kind, size = chart
     question = QUESTIONS[name]
-    given = urlencode({key: value for key, value in (("since", since), ("until", until)) if key in question.parameters})
+    days = {"since": since, "until": until}
+    given = urlencode({key: value for key, value in days.items() if key in question.parameters})
+    all_of_time = any(days.values()) and not given
     return {
         "name": name,
         "kind": kind,
         "size": size,
         "title": question.title,
-        "description": question.description,
+        "description": question.description + (f" {_ALL_OF_TIME}" if all_of_time else ""),
         "sql": f"{asked.table(name)}?{given}",
         "csv": f"{asked.table(name)}.csv?{given}",
     }
