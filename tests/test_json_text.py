@@ -2,12 +2,14 @@
 
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addon.importing import json_text
 from addon.importing.json_text import Damaged, JsonBroken, JsonCut, JsonText
 
 
@@ -102,3 +104,15 @@ def test_nesting_without_end_is_damage_and_no_crash() -> None:
 def test_an_array_that_is_none_is_broken() -> None:
     with pytest.raises(JsonBroken, match="character 6"):
         list(text("[1, 2 : 3]").elements())
+
+
+def test_a_damaged_value_is_passed_without_being_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_text, "MAX_VALUE_CHARACTERS", 1_000_000)
+    large = '["before", {"a": "' + 'x[\\" {' * 3_000_000 + '", "b": ["]"]}, "after"]'
+    data = large.encode()
+    tracemalloc.start()
+    found = list(text(data, 65536).elements())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found[0], type(found[1]), found[-1]) == ("before", Damaged, "after")
+    assert peak < 16_000_000

@@ -21,7 +21,8 @@ _LARGE = 8 * _BLOCK_BYTES
 _GOES_ON = 3
 _UNFINISHED = re.compile(r"[-+.\\\w]{0,12}")
 _SPACE = re.compile(r"[ \t\r\n]*+")
-_BRACKET = re.compile(r'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])', re.DOTALL)
+_UNQUOTED = re.compile(r'[^"\[\]{}]*+')
+_QUOTED = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 # `NaN` and its like are not JSON (RFC 8259 6), nor are control characters in strings: the rest of the value is kept.
 _scan = json.JSONDecoder(parse_constant=lambda _: None, strict=False).raw_decode
 
@@ -168,38 +169,49 @@ class JsonText:
 
     def _skip_by_brackets(self) -> None:
         """Pass a value that is no JSON: to where its brackets close, or to the end of a bare word."""
-        depth = 0
+        depth, quoted = 0, False
         if self.peek() not in ("[", "{"):
             while self.peek() not in (",", "]", "}", ""):
                 self._at += 1
             return
         while True:
-            bracket = _BRACKET.match(self._text, self._at)
-            if bracket is None:
-                if self._ended:
+            passed = (_QUOTED if quoted else _UNQUOTED).match(self._text, self._at)
+            self._at = passed.end() if passed else self._at
+            found = self._text[self._at : self._at + 1]
+            if found in ("", "\\"):  # the end of what was read; or half of an escape
+                if not self._more():
                     raise JsonCut
-                self._read(max(_BLOCK_BYTES, len(self._text) - self._at))
                 continue
-            depth += 1 if bracket[1] in "[{" else -1
-            self._at = bracket.end()
+            self._at += 1
+            if found == '"':
+                quoted = not quoted
+                continue
+            depth += 1 if found in "[{" else -1
             if depth == 0:
                 return
 
     def _read(self, count: int) -> None:
+        pieces: list[str] = []
         while count > 0 and not self._ended:
-            before = len(self._text) - self._at
-            self._more()
-            count -= max(1, len(self._text) - self._at - before)
+            pieces.append(self._block())
+            count -= max(1, len(pieces[-1]))
+        self._append("".join(pieces))
 
     def _more(self) -> bool:
         if self._ended:
             return False
+        more = self._block()
+        self._append(more)
+        return bool(more) or not self._ended
+
+    def _append(self, more: str) -> None:
+        self._passed += self._at
+        self._text, self._at = self._text[self._at :] + more, 0
+
+    def _block(self) -> str:
         try:
             block = self._file.read(_BLOCK_BYTES)
         except ImportFailure as error:
             block, self.damage = b"", str(error)
         self._ended = not block
-        more = self._decoder.decode(block, final=self._ended)
-        self._passed += self._at
-        self._text, self._at = self._text[self._at :] + more, 0
-        return bool(more) or not self._ended
+        return self._decoder.decode(block, final=self._ended)
