@@ -192,3 +192,27 @@ def test_no_text_makes_it_hang(repeated: bytes) -> None:
     clean_shapes(b"?token " + repeated * (1_000_000 // len(repeated)))
     # Linear takes well below a second, quadratic minutes: a net against hangs, no measurement.
     assert time.process_time() - began < 8
+
+
+@pytest.mark.parametrize("value", [SECRET, [SECRET], {"a": SECRET}])
+def test_what_goes_on_with_a_secret_member_is_taken_out_whatever_stands_between(value: Any) -> None:
+    events = EventRedaction()
+    for event in (
+        {"p": "/message/metadata/resume_token", "o": "replace", "v": ""},
+        {"type": "message_marker", "nested": {"p": "/message/content/parts/0"}},
+        {"type": "other", "list": [{"p": "elsewhere"}]},
+    ):
+        events.clean(json.dumps(event).encode())
+    assert SECRET.encode() not in events.clean(
+        json.dumps({"c": 0, "p": "/message/metadata/token", "v": value}).encode()
+    )
+    assert SECRET.encode() not in events.clean(json.dumps({"v": value}).encode())
+
+
+def test_what_stands_between_two_pieces_of_a_message_leaves_its_words_alone() -> None:
+    events = EventRedaction()
+    words = json.dumps({"v": " Authorization: Bearer abcdefghijklmnop0123"}).encode()
+    events.clean(b'{"p": "/message/content/parts/0", "o": "append", "v": "So:"}')
+    assert events.clean(words) == words
+    events.clean(b'{"type": "message_marker", "list": [{"p": "elsewhere"}]}')
+    assert events.clean(words) == words

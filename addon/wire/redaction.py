@@ -35,7 +35,7 @@ _COLON = re.compile(rb'(?:[a-z-]{0,100}+")?+\s*+:')
 _URL_HINTS = (b"ws:", b"wss:", b"oaiusercontent", b"windows.net", b"webpubsub", b"ws.chatgpt", b"estuary")
 
 _POINTER = re.compile(rb'"p"\s*+:\s*+"([^"]*+)"')
-_FIRST_POINTER = re.compile(rb'\s*+\{\s*+"p"\s*+:\s*+"([^"\\]*+)"')
+_FIRST_POINTER = re.compile(rb'\s*+\{\s*+"p"\s*+:\s*+"([^"\\]*+)"(?=.*"v")', re.DOTALL)
 _IS_PIECE = re.compile(rb'"v"\s*+:\s*+"')
 _CONTENT = "/message/content/"
 _PATCH_DEPTH = 16
@@ -113,7 +113,7 @@ class EventRedaction:
             return data
         outside = self._is_outside(data)
         clean = redact(data)
-        if len(clean) < _LONG and not (outside and _IS_PIECE.search(data)) and not may_hold_secrets(clean):
+        if len(clean) < _LONG and not (outside and self._may_go_on(data)) and not may_hold_secrets(clean):
             return clean
         try:
             payload = loads_bounded(clean)
@@ -125,6 +125,20 @@ class EventRedaction:
         # ASCII, so that half an emoji stays the half it is.
         return clean if cleaned is payload or cleaned == payload else json.dumps(cleaned).encode()
 
+    def _may_go_on(self, data: bytes) -> bool:
+        """Whether it must be read: a piece of a secret, or a secret member's value, is told by what came before."""
+        if b'"p"' in data and not self._begins_with_pointer(data):
+            return True
+        return _IS_PIECE.search(data) is not None or any(map(is_secret_name, self._pointer.split("/")))
+
+    def _begins_with_pointer(self, data: bytes) -> bool:
+        """Note the pointer of a delta that plainly begins with it; whether it did."""
+        first = _FIRST_POINTER.match(data)
+        if first is None or b'"type"' in data:
+            return False
+        self._pointer, self._tail = first[1].decode("utf-8", "replace"), ""
+        return True
+
     def _is_outside(self, data: bytes) -> bool:
         """Whether what a delta says may belong elsewhere than to a message's content."""
         if b'"p"' not in data:
@@ -132,9 +146,6 @@ class EventRedaction:
         if all(pointer.startswith(_CONTENT.encode()) for pointer in _POINTER.findall(data)):
             self._pointer, self._tail = _CONTENT, ""
             return False
-        # Where it does not stand first nobody has read yet what it is: not the content's, for now.
-        first = _FIRST_POINTER.match(data)
-        self._pointer, self._tail = first[1].decode("utf-8", "replace") if first else "", ""
         return True
 
     def _is_plain(self, payload: Any) -> bool:
@@ -154,12 +165,13 @@ class EventRedaction:
 
     def _delta(self, delta: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
         value = delta["v"]
+        in_content = (path.rstrip("/") + "/").startswith(_CONTENT)
+        if not in_content and any(map(is_secret_name, path.split("/"))):
+            return {**delta, "v": blanked(value)}
         if isinstance(value, list) and depth < _PATCH_DEPTH and (depth == 0 or delta.get("o") == "patch"):
             return {**delta, "v": [self._operation(part, path, depth + 1) for part in value]}
-        if (path.rstrip("/") + "/").startswith(_CONTENT):
+        if in_content:
             return delta
-        if any(map(is_secret_name, path.split("/"))):
-            return {**delta, "v": blanked(value)}
         if path == "/message" and isinstance(value, dict):
             return {**delta, "v": clean_value({"message": value})["message"]}
         if isinstance(value, str):
