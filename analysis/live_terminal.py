@@ -13,7 +13,14 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
-from analysis.queries.live import GrowingMessage, growing_messages, message_now, messages_after, newest_message
+from analysis.queries.live import (
+    GrowingMessage,
+    growing_messages,
+    latest_write,
+    message_now,
+    messages_after,
+    newest_message,
+)
 from analysis.terminal import clean, one_line
 
 _BEHIND = frozenset({"thoughts", "reasoning_recap", "code", "execution_output"})
@@ -97,7 +104,7 @@ def follow(
     turns = _Turns(db, show, everything)
     version = None
     while count is None or turns.answers < count:
-        latest = db.execute("PRAGMA data_version").fetchone()[0]
+        latest = latest_write(db)
         if latest == version:
             pause()
             continue

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from addon.archive import media_folder
-from analysis import search
+from analysis.queries import search
 from analysis.queries.archive import open_archive
 from analysis.queries.exchanges import event_types
 from analysis.queries.images import Image, images

@@ -223,7 +223,7 @@ def test_search_is_filtered_and_limited(database: Path) -> None:
 def test_search_for_a_common_word_tells_all_hits_when_asked_and_says_where_it_stopped_counting(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.search.MOST", 4)
+    monkeypatch.setattr("analysis.queries.search.MOST", 4)
     for day in (5, 6, 7, 8, 9, 1, 2, 3, 4):
         said = message(f"m{day}", "tides", status=FINISHED, create_time=1_767_225_600 + 86_400 * day)
         archive.record(v0(envelope(said)), stream_id=f"s{day}")

@@ -18,7 +18,9 @@ from addon.archive import media_folder as captured_to
 from analysis.browse.access import kept_secret
 from analysis.browse.files import media_folder
 from analysis.browse.server import check, listening
-from analysis.questions import QUESTIONS
+from analysis.queries import open_archive
+from analysis.queries.conversations import conversations
+from analysis.queries.named import QUESTIONS
 from analysis.schema import descriptions
 from scripts.showcase.pictures import landscape
 from scripts.showcase.talks import draw
@@ -244,7 +246,7 @@ def listed(client: Client) -> list[str]:
     return found
 
 
-def test_conversations_without_a_dated_prompt_or_answer_are_listed_where_they_changed(tmp_path: Path) -> None:
+def test_conversations_are_listed_by_their_newest_message_and_without_one_where_they_changed(tmp_path: Path) -> None:
     database = tmp_path / "chatgpt.db"
     archive = showcase_archive(database)
     talk = Talk(archive, "Spoken", 1_790_000_000_000_000)  # 2026-09-21
@@ -259,7 +261,9 @@ def test_conversations_without_a_dated_prompt_or_answer_are_listed_where_they_ch
         said = [("a", "undated", "user", None), ("b", "tools", "tool", "2026-11-01T00:00:00Z")]
         db.executemany("INSERT INTO messages (id, conversation_id, role, created_at) VALUES (?, ?, ?, ?)", said)
     named = [f"named{n:02}" for n in reversed(range(50))]
-    assert listed(Client(database)) == [*named, talk.id, "undated", "tools", "nowhere"]
+    assert listed(Client(database)) == ["tools", *named, talk.id, "undated", "nowhere"]
+    with contextlib.closing(open_archive(database)) as db:  # as the command line lists them
+        assert [row.id for row in conversations(db)] == ["tools", *named, talk.id, "undated", "nowhere"]
 
 
 # Search

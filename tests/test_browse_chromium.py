@@ -21,7 +21,7 @@ import pytest
 from addon.answers.capture import Capture
 from addon.exchange import Closing
 from analysis.browse.files import media_folder
-from analysis.questions import QUESTIONS
+from analysis.queries.named import QUESTIONS
 from analysis.schema import descriptions
 from scripts import loopback, scenes
 from tests.browsing import Running, chromium, running

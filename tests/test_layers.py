@@ -78,6 +78,26 @@ def test_no_module_shadows_one_that_mitmproxy_could_import() -> None:
     assert {path.relative_to(ROOT / "addon").parts[0].removesuffix(".py") for path in CORE} & taken == set()
 
 
+_ASKS_ITSELF = {
+    "analysis/commands/sql.py": "runs what the person wrote",
+    "analysis/fidelity.py": "counts the files of an import a second time and apart, in a database of its own",
+    "analysis/report/figures.py": "sums up a year",
+}
+
+
+def test_whatever_is_asked_of_an_archive_has_its_one_place_in_queries() -> None:
+    """Two places that ask the same come to give different answers."""
+    asking = set()
+    for path in sorted((ROOT / "analysis").rglob("*.py")):
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        methods = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+        if {"execute", "executemany", "executescript"} & methods:
+            asking.add(str(path.relative_to(ROOT)))
+    inside = {path for path in asking if path.startswith("analysis/queries/")}
+    assert len(inside) > 10
+    assert asking - inside == set(_ASKS_ITSELF)
+
+
 def test_rendering_knows_neither_a_database_nor_a_server() -> None:
     known = {
         "__future__",

@@ -14,6 +14,7 @@ from analysis.queries import Unanswerable, open_archive, usage
 from analysis.queries.archive import identify
 from analysis.queries.conversations import (
     ConversationFilter,
+    by_activity,
     conversation,
     conversations,
     last_conversation,
@@ -139,6 +140,13 @@ def test_conversations_come_page_by_page_each_once_the_last_active_first(db: sql
     assert paged == everything
     assert last_conversation(db) == everything[0].id
     assert conversation(db, everything[7].id) == everything[7]
+
+
+def test_the_first_of_very_many_are_found_by_indexes_in_the_same_order(db: sqlite3.Connection) -> None:
+    everything = [(row.id, row.active_at) for row in conversations(db)]
+    assert list(by_activity(db)) == everything
+    (identity, at) = everything[49]
+    assert list(by_activity(db, (at or "", identity))) == everything[50:]
 
 
 def test_a_conversation_is_as_active_as_its_newest_message(archive: Archive) -> None:

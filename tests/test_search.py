@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.search import MOST, Question, find, models
+from analysis.queries.search import MOST, Question, find, models
 from tests.recording import FINISHED, Archive, envelope, message, v0
 
 
@@ -142,8 +142,8 @@ WRITTEN = [*range(10, 20), *range(30, 40), *range(10), *range(20, 30)]
 def test_all_hits_are_filtered_and_ordered_by_time_however_common_the_word_is(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, words: str, most: int, near: int
 ) -> None:
-    monkeypatch.setattr("analysis.search.MOST", most)
-    monkeypatch.setattr("analysis.search._NEAR", near)
+    monkeypatch.setattr("analysis.queries.search.MOST", most)
+    monkeypatch.setattr("analysis.queries.search._NEAR", near)
     with contextlib.closing(told_in_order(archive, WRITTEN)) as db:
 
         def days(**asked: Any) -> list[int]:

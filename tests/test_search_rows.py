@@ -10,7 +10,7 @@ import pytest
 from addon.records import Message, Record, Stream
 from addon.store.search_rows import in_parts
 from addon.store.store import StoreBusy
-from analysis.search import is_blankless
+from analysis.queries.search import is_blankless
 from tests.recording import FINISHED, STARTED, Archive, archive_at
 
 STREAM = Stream("stream", "live", "turn", "chatgpt.com", "/", "POST", STARTED)

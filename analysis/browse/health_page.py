@@ -1,6 +1,7 @@
 """How the capture is doing: when it last saw something, what went wrong, what was not understood, what is missing."""
 
 import sqlite3
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from analysis.browse import times
 from analysis.browse.items import conversation_address
 from analysis.browse.site import Asked
+from analysis.queries import exchanges, health
 from analysis.rendering import byte_count
 
 _RECENT = 1_000
@@ -15,77 +17,43 @@ _RECENT = 1_000
 
 def health_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     """The page."""
+    failed, growing = health.recent_failures(db, _RECENT), exchanges.streaming_exchanges(db)
     return {
         "section": "health",
         "title": "Health of the capture",
-        "states": _states(db),
+        "states": health.recent_states(db, _RECENT),
         "recent": _RECENT,
         "last": _last(db),
-        "failed": _failed(db),
+        "failed": _told(exchanges.exchanges(db, failed), failed),
         "runs": _runs(db),
-        "unrecognised": db.execute("SELECT * FROM unrecognised ORDER BY events DESC LIMIT 50").fetchall(),
-        "missing": _missing(db),
-        "growing": _growing(db),
+        "unrecognised": health.unrecognised(db),
+        "missing": dict(zip(("without", "images"), health.images_without_bytes(db, _RECENT), strict=True)),
+        "growing": _told({row.id: row for row in growing}, [row.id for row in growing]),
         "sizes": _sizes(asked.database),
     }
 
 
 def _last(db: sqlite3.Connection) -> dict[str, str]:
-    row = db.execute("SELECT * FROM streams ORDER BY started_at DESC LIMIT 1").fetchone()
-    if row is None:
-        return {}
-    return {"when": times.full(row["started_at"]), "kind": row["kind"], "state": row["state"], "id": row["id"]}
+    last = exchanges.newest_exchange(db)
+    return {"when": times.full(last.started_at), "kind": last.kind, "state": last.state, "id": last.id} if last else {}
 
 
-def _states(db: sqlite3.Connection) -> list[sqlite3.Row]:
-    query = """SELECT state, count(*) AS streams FROM (SELECT state FROM streams ORDER BY started_at DESC LIMIT ?)
-               GROUP BY state ORDER BY streams DESC"""
-    return db.execute(query, (_RECENT,)).fetchall()
-
-
-def _failed(db: sqlite3.Connection) -> list[dict[str, Any]]:
-    query = """SELECT s.id, s.state, s.error, s.status_code, s.kind, s.started_at, s.conversation_id, c.title
-               FROM (SELECT * FROM streams ORDER BY started_at DESC LIMIT ?) s
-               LEFT JOIN conversations c ON c.id = s.conversation_id
-               WHERE s.state IN ('error', 'interrupted') LIMIT 30"""
+def _told(found: Mapping[str, exchanges.Exchange], order: Iterable[str]) -> list[dict[str, Any]]:
+    """Exchanges in an order, each with when it was and the conversation it is of."""
     return [
         {
-            **dict(row),
-            "when": times.full(row["started_at"]),
-            "place": conversation_address(row["conversation_id"]) if row["conversation_id"] else None,
+            **row._asdict(),
+            "title": row.conversation_title,
+            "when": times.full(row.started_at),
+            "place": conversation_address(row.conversation_id) if row.conversation_id else None,
         }
-        for row in db.execute(query, (_RECENT,))
+        for row in (found[identity] for identity in order)
     ]
 
 
 def _runs(db: sqlite3.Connection) -> list[dict[str, Any]]:
     """The last starts of the capture that lost something, or left something unread."""
-    query = (
-        "SELECT * FROM (SELECT * FROM runs ORDER BY started_at DESC LIMIT 100) WHERE lost_chunks > 0 OR uncaptured > 0"
-    )
-    return [{**dict(row), "when": times.full(row["started_at"])} for row in db.execute(query)]
-
-
-def _missing(db: sqlite3.Connection) -> dict[str, int]:
-    """Images that were made and whose bytes are not here."""
-    query = """SELECT count(*) AS images, sum(a.sha256 IS NULL) AS without
-               FROM (SELECT asset_id FROM image_generations ORDER BY created_at DESC LIMIT ?) g
-               LEFT JOIN assets a ON a.id = g.asset_id"""
-    row = db.execute(query, (_RECENT,)).fetchone()
-    return {"images": row["images"] or 0, "without": row["without"] or 0}
-
-
-def _growing(db: sqlite3.Connection) -> list[dict[str, Any]]:
-    query = """SELECT s.id, s.started_at, s.conversation_id, c.title FROM streams s
-               LEFT JOIN conversations c ON c.id = s.conversation_id WHERE s.state = 'streaming' LIMIT 20"""
-    return [
-        {
-            **dict(row),
-            "when": times.full(row["started_at"]),
-            "place": conversation_address(row["conversation_id"]) if row["conversation_id"] else None,
-        }
-        for row in db.execute(query)
-    ]
+    return [{**run._asdict(), "when": times.full(run.started_at)} for run in health.lossy_runs(db)]
 
 
 def _sizes(database: Path) -> list[tuple[str, str]]:

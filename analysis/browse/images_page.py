@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
-from analysis.browse import reading, times
+from analysis.browse import times
 from analysis.browse.items import conversation_address
 from analysis.browse.site import Asked, Problem
 from analysis.queries import images
@@ -40,17 +40,17 @@ def image_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     image = images.image(db, int(number)) if len(number) < 18 else None
     if image is None:
         raise Problem(404, "No such image", "It is not in this archive, or was deleted from it.")
-    more = reading.image_details(db, image.id)
+    more = images.making(db, image.id) or images.ImageMaking(*[None] * 6)
     return {
         "section": "images",
         "title": image.title or "Image",
         "image": image,
-        "stream_id": more["stream_id"],
+        "stream_id": more.stream_id,
         "facts": _facts(image, more),
-        "place": _place(image, more["message_n"]),
+        "place": _place(image, more.message_n),
         "line": _line(db, image),
-        "newer": _beside(db, image, ">", "ASC"),
-        "older": _beside(db, image, "<", "DESC"),
+        "newer": _beside(db, image, newer=True),
+        "older": _beside(db, image, newer=False),
     }
 
 
@@ -69,14 +69,14 @@ def _line(db: sqlite3.Connection, image: images.Image) -> list[dict[str, Any]]:
     if image.gen_id is None:
         return []
     line = list(islice(images.lineage(db, image.gen_id), _LINE))
-    small = reading.thumbnails(db, [step.asset_id for step in line if step.asset_id])
+    digests = images.digests(db, [step.asset_id for step in line if step.asset_id])
     numbers: dict[str, int] = {}
     for number, step in enumerate(line, 1):
         numbers.setdefault(step.gen_id, number)
     return [
         {
             "address": f"/-/archive/images/{step.image_id}",
-            "thumbnail": small.get(step.asset_id or ""),
+            "thumbnail": f"/-/archive/thumb/{digest}" if (digest := digests.get(step.asset_id or "")) else None,
             "name": step.title or "Image",
             "prompt": (step.prompt or "")[:400],
             "here": step.image_id == image.id,
@@ -95,8 +95,8 @@ def _place(image: images.Image, message_n: int | None) -> str | None:
     return f"{place}#m-{message_n}" if message_n else place
 
 
-def _facts(image: images.Image, more: sqlite3.Row) -> list[tuple[str, str]]:
-    took = times.seconds_between(more["requested_at"], more["completed_at"])
+def _facts(image: images.Image, more: images.ImageMaking) -> list[tuple[str, str]]:
+    took = times.seconds_between(more.requested_at, more.completed_at)
     size = f"{image.width} \u00d7 {image.height}" if image.width and image.height else ""
     asked_size = (image.size or "").replace("x", " \u00d7 ")
     facts = {
@@ -110,15 +110,13 @@ def _facts(image: images.Image, more: sqlite3.Row) -> list[tuple[str, str]]:
         "Seed": str(image.seed) if image.seed is not None else "",
         "Model": image.model_slug,
         "Tool": image.tool,
-        "Edit": more["edit_op"],
-        "Transparent": "yes" if more["transparent_background"] else "",
+        "Edit": more.edit_op,
+        "Transparent": "yes" if more.transparent_background else "",
         "Generation": image.gen_id,
     }
     return [(name, value) for name, value in facts.items() if value]
 
 
-def _beside(db: sqlite3.Connection, image: images.Image, than: str, order: str) -> str | None:
-    query = f"""SELECT id FROM image_generations WHERE (created_at, id) {than} (?, ?)
-                ORDER BY created_at {order}, id {order} LIMIT 1"""
-    found = db.execute(query, (image.created_at, image.id)).fetchone()
-    return f"/-/archive/images/{found['id']}" if found else None
+def _beside(db: sqlite3.Connection, image: images.Image, *, newer: bool) -> str | None:
+    number = images.neighbour(db, image, newer=newer)
+    return f"/-/archive/images/{number}" if number is not None else None

@@ -102,9 +102,9 @@ def items_of(db: sqlite3.Connection, identity: str, steps: list[Step], render: R
     """The messages of some steps of a branch that say something, in order."""
     numbers = [step.n for step in steps]
     rows, files = reading.messages(db, numbers), reading.media(db, numbers)
-    cited, versions = threads.cited(db, numbers), reading.versions(db, numbers)
+    cited, versions = threads.cited(db, numbers), threads.versions(db, numbers)
     failed = [row["id"] for row in rows.values() if row["role"] == "user" and row["stream_state"] in _FAILED]
-    alone = reading.unanswered(db, identity, failed)
+    alone = threads.unanswered(db, identity, failed)
     items: list[Item] = []
     carried: Branch | None = None
     gap = False

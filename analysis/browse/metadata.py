@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.questions import QUESTIONS
+from analysis.queries.named import QUESTIONS
 from analysis.schema import descriptions
 
 _LABELS = {

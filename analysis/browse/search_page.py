@@ -11,8 +11,8 @@ from markupsafe import Markup
 from analysis.browse import times
 from analysis.browse.items import conversation_address
 from analysis.browse.site import Asked
+from analysis.queries.search import MOST, PAGE, Hit, Question, find, models
 from analysis.rendering import without_marks
-from analysis.search import MOST, PAGE, Hit, Question, find, models
 
 _ROLES = {"user": "You", "assistant": "ChatGPT", "tool": "Tools", "system": "System"}
 _SHOWN = 4

@@ -19,6 +19,7 @@ from analysis import browse
 from analysis.browse.access import ALLOW, kept_secret, secret_path
 from analysis.browse.metadata import SETTINGS
 from analysis.browse.site import is_archive
+from analysis.queries.archive import look
 
 HOST = "127.0.0.1"
 
@@ -82,7 +83,7 @@ def _is_sealed(database: Path) -> bool:
 
 def _look(database: Path) -> None:
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        db.execute("SELECT 1 FROM messages LIMIT 1").fetchone()
+        look(db)
 
 
 def listening(port: int) -> socket.socket:

@@ -119,16 +119,14 @@ def _event(event: exchanges.TypedEvent, started_at: str | None) -> dict[str, Any
 
 
 def _messages(db: sqlite3.Connection, identity: str) -> list[dict[str, Any]]:
-    query = """SELECT n, id, conversation_id, role, content_type, substr(text, 1, 120) AS text FROM messages
-               WHERE stream_id = ? ORDER BY n LIMIT 100"""
     return [
         {
-            **dict(row),
-            "address": f"{conversation_address(row['conversation_id'], row['id'])}#m-{row['n']}"
-            if row["conversation_id"]
+            **row._asdict(),
+            "address": f"{conversation_address(row.conversation_id, row.id)}#m-{row.n}"
+            if row.conversation_id
             else None,
         }
-        for row in db.execute(query, (identity,))
+        for row in exchanges.brought(db, identity)
     ]
 
 

@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from analysis.browse import reading, times
+from analysis.browse import times
 from analysis.browse.items import Group, Item, conversation_address, grouped, items_of
 from analysis.browse.site import Asked, Problem
+from analysis.queries import live as growing
 from analysis.queries import threads
+from analysis.queries.conversations import stored_conversation
 from analysis.rendering import document, without_marks
 from analysis.tree import Step, Tree
 
@@ -25,7 +27,7 @@ _OUTLINE = 80
 def thread_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     """The page of one conversation."""
     identity = asked.parts["conversation"]
-    talk = reading.conversation(db, identity)
+    talk = stored_conversation(db, identity)
     if talk is None:
         raise Problem(
             404, "No such conversation", "It is not in this archive: it was never captured, or was deleted from it."
@@ -64,16 +66,16 @@ def thread_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
 def news(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     """What was written on the shown branch since the page last looked: whole messages, in order, for their places."""
     identity, leaf, seen = asked.parts["conversation"], asked.get("leaf"), asked.get("seen", 40)
-    talk = reading.conversation(db, identity)
+    talk = stored_conversation(db, identity)
     if talk is None:
         raise Problem(404, "No such conversation", "")
-    newest = _last_written(db, identity)
-    if newest <= seen and not _is_live(db, identity):
+    newest = growing.last_written(db, identity)
+    if newest <= seen and not growing.is_growing(db, identity):
         return {"groups": [], "data": {"seen": seen, "live": False, "title": talk["title"]}}
     tree = threads.tree(db, identity)
     end = tree.leaf(leaf) if leaf in tree else _leaf(tree, talk, "")
     steps = tree.branch(end)[-WINDOW:] if end else []
-    changed = _changed(db, steps, seen)
+    changed = growing.changed_since(db, [step.n for step in steps], seen)
     items = items_of(db, identity, [step for step in steps if step.n in changed], asked.render)
     live = any(item.row["live"] for item in items)
     return {
@@ -117,11 +119,11 @@ def _documents(db: sqlite3.Connection, identity: str) -> list[tuple[str, str, Ma
     """The canvas documents that the page loaded beside the conversation, as they were last: title, versions, page."""
     return [
         (
-            row["title"] or "Document",
-            f"{row['versions']} versions" if row["versions"] > 1 else "",
-            document(row["title"] or "Document", row["textdoc_type"] or "document", row["content"] or ""),
+            found.title or "Document",
+            f"{found.versions} versions" if found.versions > 1 else "",
+            document(found.title or "Document", found.textdoc_type or "document", found.content or ""),
         )
-        for row in reading.documents(db, identity)
+        for found in threads.documents(db, identity)
     ]
 
 
@@ -136,18 +138,3 @@ def _conversation_facts(talk: sqlite3.Row, count: int) -> list[str]:
 
 def _seen(items: list[Item], talk: sqlite3.Row) -> str:
     return max((item.row["last_seen_at"] or "" for item in items), default=talk["last_seen_at"] or "")
-
-
-def _last_written(db: sqlite3.Connection, identity: str) -> str:
-    query = "SELECT max(last_seen_at) FROM messages WHERE conversation_id = ?"
-    return str(db.execute(query, (identity,)).fetchone()[0] or "")
-
-
-def _is_live(db: sqlite3.Connection, identity: str) -> bool:
-    query = "SELECT 1 FROM messages WHERE conversation_id = ? AND live = 1 LIMIT 1"
-    return db.execute(query, (identity,)).fetchone() is not None
-
-
-def _changed(db: sqlite3.Connection, steps: list[Step], seen: str) -> set[int]:
-    rows = reading.last_seen(db, [step.n for step in steps])
-    return {n for n, (at, live) in rows.items() if live or (at or "") > seen}

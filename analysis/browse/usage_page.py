@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 from datasette.utils.asgi import Request, Response
 
 from analysis.browse.site import Asked, Problem, Site
-from analysis.questions import QUESTIONS
+from analysis.queries.live import newest_rows
+from analysis.queries.named import QUESTIONS, answers
 
 type Rows = list[dict[str, Any]]
 type Ask = Callable[[Callable[[sqlite3.Connection], Rows]], Awaitable[Rows]]
@@ -163,18 +164,10 @@ def _chart(asked: Asked, chart: tuple[str, str, str], since: str, until: str) ->
 
 
 def _asking(name: str, since: str, until: str) -> Callable[[sqlite3.Connection], Rows]:
-    def ask(db: sqlite3.Connection) -> Rows:
-        return [dict(row) for row in db.execute(QUESTIONS[name].sql, {"since": since, "until": until})]
-
-    return ask
+    return lambda db: answers(db, name, since=since, until=until)
 
 
 async def _state(ask: Ask) -> tuple[Any, ...]:
     """What changes when anything is captured."""
 
-    def newest(db: sqlite3.Connection) -> Rows:
-        query = """SELECT (SELECT max(n) FROM messages) AS messages, (SELECT max(started_at) FROM streams) AS streams,
-                          (SELECT max(id) FROM image_generations) AS images"""
-        return [dict(db.execute(query).fetchone())]
-
-    return tuple((await ask(newest))[0].values())
+    return tuple((await ask(lambda db: [{"newest": newest_rows(db)}]))[0]["newest"])

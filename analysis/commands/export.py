@@ -59,9 +59,10 @@ def command(  # noqa: PLR0913 - each is an option
     chatgpt-capture export --jsonl - --model gpt-5 --branches | wc -l
     """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.exports.forms import Task
-    from analysis.exports.talks import nameless, talks
+    from analysis.exports.talks import talks
     from analysis.queries import open_archive
     from analysis.queries.conversations import ConversationFilter
+    from analysis.queries.threads import nameless
 
     only = replace(only, words=words)
     some = bool(conversations) or only != ConversationFilter()

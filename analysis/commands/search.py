@@ -11,7 +11,7 @@ from analysis.formats import Form, form_options, write_rows
 from analysis.options import limit_option, period_options, reading
 
 if TYPE_CHECKING:
-    from analysis.search import Hit, Order
+    from analysis.queries.search import Hit, Order
 
 _COLUMNS = ("n", "id", "conversation_id", "title", "role", "model_slug", "at", "snippet")
 
@@ -45,7 +45,7 @@ def command(  # noqa: PLR0913 - each is an option
     chatgpt-capture search '"two high tides"' --role assistant --since 2026
     chatgpt-capture search 量子
     """  # noqa: D301 - click's mark for lines that stay as they are
-    from analysis.search import Question, hits, order
+    from analysis.queries.search import Question, hits, order
 
     count = -1 if limit is None else limit
     question = Question(" ".join(words), role or "", model, since, until, sort or "", count=count)
@@ -92,7 +92,7 @@ def _print(found: "Order", hits: "Iterable[Hit]", limit: int | None) -> None:
 
 
 def _summed_up(found: "Order", count: int, limit: int | None) -> str:
-    from analysis.search import MOST
+    from analysis.queries.search import MOST
 
     if not count:
         return "Nothing found."

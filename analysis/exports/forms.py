@@ -14,8 +14,9 @@ from analysis.exports.official import SHAPE as OFFICIAL
 from analysis.exports.official import OfficialExport
 from analysis.exports.page import PageExport
 from analysis.exports.runs import Each, Outcome, Progress, write_each, write_joined, write_out
-from analysis.exports.tables import TABLES, write_tables
+from analysis.exports.tables import write_tables
 from analysis.exports.talks import Talk
+from analysis.queries.tables import TABLES
 
 PIPED = ("json", "jsonl")
 """What can go to standard output."""
@@ -67,7 +68,7 @@ class Task:
     @property
     def steps(self) -> int:
         """How often `done` is heard."""
-        return TABLES if self.form == "parquet" else len(self.talks)
+        return len(TABLES) if self.form == "parquet" else len(self.talks)
 
     @property
     def _chat(self) -> ChatExport:

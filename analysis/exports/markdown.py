@@ -99,8 +99,8 @@ class _Links:
 
     def __init__(self, said: Said, copies: Copies) -> None:
         self._copies = copies
-        self._assets = {asset["id"]: asset for asset in said.assets if asset["variant"] != "thumbnail" or asset["path"]}
-        self._pointers = {asset["pointer"]: asset["id"] for asset in said.assets}
+        self._assets = {asset.asset_id: asset for asset in said.assets if asset.variant != "thumbnail" or asset.path}
+        self._pointers = {asset.pointer: asset.asset_id for asset in said.assets}
 
     def part(self, part: Mapping[str, Any]) -> str:
         """What stands for a part that is no text."""
@@ -118,10 +118,10 @@ class _Links:
 
     def _link(self, identity: str) -> str:
         asset = self._assets.pop(identity)
-        name, is_image = self._copies.take(asset), asset["kind"] == "image"
-        label = _escaped(_line(asset["name"] or ("Image" if is_image else "File")))
+        name, is_image = self._copies.take(asset), asset.kind == "image"
+        label = _escaped(_line(asset.name or ("Image" if is_image else "File")))
         if name is None:
-            size = f", {asset['width']} \u00d7 {asset['height']}" if asset["width"] and asset["height"] else ""
+            size = f", {asset.width} \u00d7 {asset.height}" if asset.width and asset.height else ""
             return f"*({label}{size}, not captured)*"
         return f"{'!' if is_image else ''}[{label}]({FOLDER}/{name})"
 

@@ -6,12 +6,12 @@ A row says where a file lies; only a path as the archive makes them is believed,
 import os
 import re
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import BinaryIO
 
 from addon.archive import media_folder
 from analysis.exports.folder import ExportFolder
+from analysis.queries.threads import Mention
 
 _STORED = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64}\.[a-z0-9]{1,8})|thumbnails/[0-9a-f]{2}/([0-9a-f]{64}\.webp)")
 
@@ -39,13 +39,13 @@ class Copies:
         self._stored = stored
         self._folder = folder
 
-    def take(self, asset: sqlite3.Row, stem: str | None = None) -> str | None:
+    def take(self, asset: Mention, stem: str | None = None) -> str | None:
         """The name of an asset's copy, None when its bytes are not stored; `stem` where its digest is not wanted."""
-        source = self._stored.open(asset["path"])
+        source = self._stored.open(asset.path)
         if source is None:
             return None
         with source:
-            digest, _, extension = Path(asset["path"]).name.partition(".")
+            digest, _, extension = Path(asset.path or "").name.partition(".")
             name = f"{stem or digest}.{extension}"
             if self._folder.size(name) != os.fstat(source.fileno()).st_size:
                 with self._folder.writing(name) as copy:

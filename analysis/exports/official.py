@@ -15,7 +15,8 @@ from addon.wire.payload import dumps
 from analysis.exports.media import Copies
 from analysis.exports.names import plain_id
 from analysis.exports.runs import Joined
-from analysis.exports.talks import Talk, about, files, messages, nodes
+from analysis.exports.talks import Talk, about
+from analysis.queries.threads import mentioned_in, nodes, stored_messages
 
 SHAPE = Joined("conversations.json", b"[\n", b",\n", b"\n]\n")
 
@@ -29,8 +30,8 @@ class OfficialExport:
     def conversation(self, db: sqlite3.Connection, talk: Talk) -> Iterator[bytes]:
         """One element, piece by piece."""
         if self._copies is not None:
-            for asset in files(db, talk):
-                self._copies.take(asset, plain_id(asset["id"]))
+            for mention in (each for mentions in mentioned_in(db, talk.id).values() for each in mentions):
+                self._copies.take(mention, plain_id(mention.asset_id))
         known = dumps(conversation_object(about(db, talk)))
         yield f'{known[:-1]},"mapping":{{'.encode()
         comma = b""
@@ -42,7 +43,7 @@ class OfficialExport:
 
 def _nodes(db: sqlite3.Connection, talk: Talk) -> Iterator[bytes]:
     children: dict[str, list[str]] = defaultdict(list)
-    tree = nodes(db, talk)
+    tree = nodes(db, talk.id)
     for _, identity, parent in tree:
         if parent is not None:
             children[parent].append(identity)
@@ -50,7 +51,7 @@ def _nodes(db: sqlite3.Connection, talk: Talk) -> Iterator[bytes]:
     # What messages name as their parent and is not there was the root, which has no message, or was not captured.
     for parent in [parent for parent in children if parent not in there]:
         yield _node(parent, None, None, children)
-    for row in messages(db, talk):
+    for row in stored_messages(db, talk.id):
         yield _node(row["id"], message_object(row), row["parent_id"], children)
 
 

@@ -14,8 +14,9 @@ from pygments.formatters import HtmlFormatter
 
 from analysis.exports.media import StoredFiles
 from analysis.exports.runs import Joined
-from analysis.exports.talks import Talk, about, sources
+from analysis.exports.talks import Talk, about
 from analysis.exports.thread import Said, thread
+from analysis.queries.threads import Mention, cited
 from analysis.rendering import Media, render, source_cards
 
 NAME = "conversations.html"
@@ -91,7 +92,11 @@ class PageExport:
         role = "person" if row["role"] == "user" else "model"
         at = (row["created_at"] or row["first_seen_at"] or "")[:16].replace("T", " ")
         facts = " \u00b7 ".join(fact for fact in (f"{at} UTC" if at else "", row["model_slug"] or "") if fact)
-        cards = source_cards(sources(db, row["n"])) if role == "model" else Markup("")
+        cards = (
+            source_cards(source._asdict() for source in cited(db, [row["n"]])[row["n"]])
+            if role == "model"
+            else Markup("")
+        )
         if rendered.clipped:
             cards += Markup('<p class="note">The rest of this message is too long to be shown here.</p>')
         return Markup('<section class="{}">{}{}<footer>{}</footer></section>\n').format(
@@ -102,22 +107,22 @@ class PageExport:
         found: dict[str, Media] = {}
         for asset in said.assets:
             media = Media(
-                kind=asset["kind"] or "file",
+                kind=asset.kind or "file",
                 address=self._address(asset),
-                name=asset["name"] or "",
-                width=asset["width"],
-                height=asset["height"],
-                size_bytes=asset["size_bytes"],
+                name=asset.name or "",
+                width=asset.width,
+                height=asset.height,
+                size_bytes=asset.size_bytes,
             )
-            found[asset["id"]] = media
-            if asset["pointer"]:
-                found[asset["pointer"]] = media
+            found[asset.asset_id] = media
+            if asset.pointer:
+                found[asset.pointer] = media
         return found
 
-    def _address(self, asset: sqlite3.Row) -> str | None:
+    def _address(self, asset: Mention) -> str | None:
         """The image itself, as an address; None where its bytes are not there or it is no image."""
-        small = "image/webp", asset["thumbnail_path"]
-        for kind, path in [small] if self._small else [(asset["mime_type"], asset["path"]), small]:
+        small = "image/webp", asset.thumbnail_path
+        for kind, path in [small] if self._small else [(asset.mime_type, asset.path), small]:
             file = self._stored.open(path) if kind in _SHOWN else None
             if file is not None:
                 with file:

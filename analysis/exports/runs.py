@@ -12,7 +12,8 @@ from analysis.errors import Unanswerable
 from analysis.exports.folder import ExportFolder
 from analysis.exports.ledger import Entry, Ledger
 from analysis.exports.names import file_stem
-from analysis.exports.talks import Talk, fingerprint, standing_still
+from analysis.exports.talks import Talk, fingerprint
+from analysis.queries.archive import standing_still
 
 type Pieces = Callable[[sqlite3.Connection, Talk], Iterator[bytes]]
 type Progress = Callable[[], None]

@@ -1,12 +1,11 @@
 """A conversation as it reads: the branch that is shown, on request all others, and what in it is meant for a reader."""
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.exports.talks import Talk, files, message
-from analysis.queries.threads import branch, tree
+from analysis.exports.talks import Talk
+from analysis.queries.threads import Mention, branch, mentioned_in, stored_message, tree
 from analysis.shown_files import shown_files
 from analysis.tree import Step, Tree
 
@@ -27,7 +26,7 @@ class Said:
     """
 
     row: sqlite3.Row
-    assets: tuple[sqlite3.Row, ...]
+    assets: tuple[Mention, ...]
     behind: bool
     branch: bool = False
     gap: bool = False
@@ -36,7 +35,7 @@ class Said:
 def thread(db: sqlite3.Connection, talk: Talk, *, branches: bool = False) -> Iterator[Said]:
     """The messages of the branch that is shown, one at a time; then of each other branch what it does not share."""
     known, leaf = _tree(db, talk)
-    mentioned = _by_message(files(db, talk))
+    mentioned = mentioned_in(db, talk.id)
     for number, steps in enumerate(_branches(known, leaf) if branches else [known.branch(leaf)] if leaf else []):
         yield from _said(db, steps, mentioned, beside=number > 0)
 
@@ -44,7 +43,7 @@ def thread(db: sqlite3.Connection, talk: Talk, *, branches: bool = False) -> Ite
 def paths(db: sqlite3.Connection, talk: Talk, *, branches: bool = False) -> Iterator[Iterator[Said]]:
     """The branch that is shown; then each other one, all of it from the first message on."""
     known, leaf = _tree(db, talk)
-    mentioned = _by_message(files(db, talk))
+    mentioned = mentioned_in(db, talk.id)
     others = [end for end in known if end != leaf and known.leaf(end) == end] if branches else []
     for end in [leaf, *others] if leaf else []:
         yield _said(db, known.branch(end), mentioned)
@@ -57,10 +56,10 @@ def _tree(db: sqlite3.Connection, talk: Talk) -> tuple[Tree, str]:
 
 
 def _said(
-    db: sqlite3.Connection, steps: list[Step], mentioned: Mapping[int, tuple[sqlite3.Row, ...]], *, beside: bool = False
+    db: sqlite3.Connection, steps: list[Step], mentioned: Mapping[int, list[Mention]], *, beside: bool = False
 ) -> Iterator[Said]:
     for number, step in enumerate(steps):
-        row = message(db, step.n)
+        row = stored_message(db, step.n)
         assets = _shown(row, mentioned.get(step.n, ()))
         yield Said(row, assets, _is_behind(row, assets), branch=beside and not number, gap=step.gap)
 
@@ -75,19 +74,12 @@ def _branches(known: Tree, leaf: str) -> Iterator[list[Step]]:
             yield steps
 
 
-def _by_message(assets: list[sqlite3.Row]) -> Mapping[int, tuple[sqlite3.Row, ...]]:
-    found: dict[int, tuple[sqlite3.Row, ...]] = defaultdict(tuple)
-    for asset in assets:
-        found[asset["message_n"]] += (asset,)
-    return found
+def _shown(row: sqlite3.Row, assets: Sequence[Mention]) -> tuple[Mention, ...]:
+    shown = shown_files(row["content"], row["metadata"], [asset.asset_id for asset in assets]) if assets else ()
+    return tuple(asset for asset in assets if asset.asset_id in shown)
 
 
-def _shown(row: sqlite3.Row, assets: tuple[sqlite3.Row, ...]) -> tuple[sqlite3.Row, ...]:
-    shown = shown_files(row["content"], row["metadata"], [asset["id"] for asset in assets]) if assets else ()
-    return tuple(asset for asset in assets if asset["id"] in shown)
-
-
-def _is_behind(row: sqlite3.Row, assets: tuple[sqlite3.Row, ...]) -> bool:
+def _is_behind(row: sqlite3.Row, assets: tuple[Mention, ...]) -> bool:
     """Whether a message is no word of either: what the page hides, thoughts, calls of tools and their answers."""
     if not row["visible"]:
         return True

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from addon.archive import APPLICATION_ID, VERSION
@@ -32,6 +33,21 @@ def open_archive(path: Path) -> sqlite3.Connection:
         raise Unanswerable(_other_version(path, version))
     db.row_factory = sqlite3.Row
     return db
+
+
+@contextlib.contextmanager
+def standing_still(db: sqlite3.Connection) -> Iterator[None]:
+    """All that is read in this block is of one moment, whoever writes meanwhile."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+
+
+def look(db: sqlite3.Connection) -> None:
+    """Read something. Raises `sqlite3.Error` where nothing can be read."""
+    db.execute("SELECT 1 FROM messages LIMIT 1").fetchone()
 
 
 def identify(db: sqlite3.Connection, table: str, beginning: str, column: str = "id", **of: str) -> str:

@@ -1,12 +1,19 @@
-"""Conversations: what there is, and what is in each."""
+"""Conversations: what there is, and what is in each.
 
+One is as active as its newest message, or as the service says where that is later; one of which neither says a time,
+as when it was last captured (`active_at`). Counted are the messages that the page shows and the images that are done.
+"""
+
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from analysis.search import Question, matching
+from analysis.queries.search import Question, matching
 
 
 class ConversationSummary(NamedTuple):
@@ -29,6 +36,21 @@ class ConversationSummary(NamedTuple):
     models: str | None
     first_prompt: str | None
     live: int
+
+
+class ConversationInShort(NamedTuple):
+    """What a line says of a conversation; `last_prompt` is the beginning of the last question in it."""
+
+    id: str
+    title: str | None
+    default_model_slug: str | None
+    is_temporary: int | None
+    is_archived: int | None
+    is_starred: int | None
+    messages: int
+    images: int
+    live: int
+    last_prompt: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,29 @@ _ACTIVE = """
             (SELECT max(created_at) FROM messages WHERE conversation_id = c.id), '')), ''), c.last_seen_at) AS active_at
         FROM conversations c) c
     WHERE {} ORDER BY active_at DESC, id DESC"""
+_ROLES = """WITH RECURSIVE known (role) AS (
+                SELECT min(role) FROM messages
+                UNION SELECT (SELECT min(role) FROM messages WHERE role > known.role) FROM known
+                WHERE known.role IS NOT NULL)
+            SELECT role FROM known WHERE role IS NOT NULL UNION ALL SELECT NULL"""
+_SAID = """SELECT conversation_id, created_at, 1 FROM messages
+           WHERE role IS ? AND created_at <= ? ORDER BY created_at DESC"""
+_TOLD = tuple(
+    f"""SELECT id, {at} AS at, NOT EXISTS (
+            SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.created_at > '') AS silent
+        FROM conversations c WHERE {which} AND at <= ? ORDER BY at DESC"""
+    for at, which in (
+        ("updated_at", "updated_at IS NOT NULL"),
+        ("coalesce(last_seen_at, '')", "updated_at IS NULL AND silent"),  # sorted: they are few
+    )
+)
+_IN_SHORT = """
+    SELECT s.id, s.title, s.default_model_slug, s.is_temporary, s.is_archived, s.is_starred, s.messages, s.images,
+           s.live OR EXISTS (SELECT 1 FROM streams e WHERE e.conversation_id = s.id AND e.state = 'streaming'
+                             AND e.kind IN ('turn', 'resume', 'topic')),
+           (SELECT substr(m.text, 1, 300) FROM messages m WHERE m.conversation_id = s.id AND m.role = 'user'
+            AND m.visible = 1 AND m.text <> '' ORDER BY m.created_at DESC LIMIT 1)
+    FROM json_each(?) wanted JOIN conversation_summaries s ON s.id = wanted.value"""
 _SPOKE = "SELECT 1 FROM messages WHERE conversation_id = ? AND model_slug >= ? AND model_slug < ? LIMIT 1"
 
 
@@ -112,6 +157,51 @@ def conversation(db: sqlite3.Connection, identity: str) -> ConversationSummary |
     """One conversation."""
     row = db.execute("SELECT * FROM conversation_summaries WHERE id = ?", [identity]).fetchone()
     return ConversationSummary(*row) if row else None
+
+
+def by_activity(db: sqlite3.Connection, before: tuple[str, str] | None = None) -> Iterator[tuple[str, str]]:
+    """The same order as ids and `active_at`, found by indexes: for the first of very many, not for all of them."""
+    met: set[str] = set()
+    for identity, at in _walked(db, before[0] if before else "9"):
+        if identity in met:
+            continue
+        met.add(identity)
+        if before is None or (_active_at(db, identity), identity) < before:  # else it stands on an earlier page
+            yield identity, at
+
+
+def _walked(db: sqlite3.Connection, latest: str) -> Iterator[tuple[str, str]]:
+    """Conversations and times from the latest on, those of one time by id. A conversation counts where it is met first.
+
+    Messages and conversations are walked together, by their indexes, only as far as somebody asks.
+    """
+    roles = [row[0] for row in db.execute(_ROLES)]
+    walks = [db.execute(_SAID, [role, latest]) for role in roles] + [db.execute(query, [latest]) for query in _TOLD]
+    for time, together in groupby(merge(*walks, key=itemgetter(1), reverse=True), itemgetter(1)):
+        for identity in sorted({one for one, _, counts in together if one is not None and counts}, reverse=True):
+            yield identity, time
+
+
+def _active_at(db: sqlite3.Connection, identity: str) -> str:
+    row = db.execute("SELECT active_at FROM conversation_summaries WHERE id = ?", [identity]).fetchone()
+    return str(row[0] or "") if row else ""
+
+
+def in_short(db: sqlite3.Connection, identities: Sequence[str]) -> dict[str, ConversationInShort]:
+    """Some conversations, by id."""
+    found = db.execute(_IN_SHORT, [json.dumps(list(identities))])
+    return {row["id"]: ConversationInShort(*row) for row in found}
+
+
+def stored_conversation(db: sqlite3.Connection, identity: str) -> sqlite3.Row | None:
+    """The row of one conversation, with all its columns."""
+    found: sqlite3.Row | None = db.execute("SELECT * FROM conversations WHERE id = ?", [identity]).fetchone()
+    return found
+
+
+def titles(db: sqlite3.Connection) -> Iterator[tuple[str, str | None]]:
+    """All conversations by id and title, in the order first seen."""
+    return (tuple(row) for row in db.execute("SELECT id, title FROM conversations ORDER BY rowid"))
 
 
 def last_conversation(db: sqlite3.Connection) -> str | None:

@@ -1,7 +1,8 @@
 """Captured exchanges: their facts, their typed events, and their raw bodies with the times at which they came."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from analysis.errors import Unanswerable
@@ -66,6 +67,17 @@ class EventType(NamedTuple):
     last_received_at: str | None
 
 
+class BroughtMessage(NamedTuple):
+    """A message that an exchange brought, with the beginning of its text."""
+
+    n: int
+    id: str
+    conversation_id: str | None
+    role: str | None
+    content_type: str | None
+    text: str | None
+
+
 class RawBody(NamedTuple):
     """What is kept of an exchange, each zstd, None when it is not: the decoded body, `arrivals` (JSON pairs of
     microseconds since the start and body length), the body as it was on the wire if it could not be decoded, and the
@@ -89,6 +101,30 @@ def exchange(db: sqlite3.Connection, identity: str) -> Exchange | None:
     """One exchange."""
     row = db.execute(f"{_EXCHANGE} WHERE s.id = ?", [identity]).fetchone()
     return Exchange(*row) if row else None
+
+
+def exchanges(db: sqlite3.Connection, identities: Iterable[str]) -> dict[str, Exchange]:
+    """Some exchanges, by id."""
+    query = f"{_EXCHANGE} WHERE s.id IN (SELECT value FROM json_each(?))"
+    return {row["id"]: Exchange(*row) for row in db.execute(query, [json.dumps(list(identities))])}
+
+
+def newest_exchange(db: sqlite3.Connection) -> Exchange | None:
+    """The one that began last, of any kind."""
+    row = db.execute(f"{_EXCHANGE} ORDER BY s.started_at DESC LIMIT 1").fetchone()
+    return Exchange(*row) if row else None
+
+
+def streaming_exchanges(db: sqlite3.Connection, limit: int = 20) -> list[Exchange]:
+    """Those that are streaming now."""
+    return [Exchange(*row) for row in db.execute(f"{_EXCHANGE} WHERE s.state = 'streaming' LIMIT ?", [limit])]
+
+
+def brought(db: sqlite3.Connection, identity: str, limit: int = 100) -> list[BroughtMessage]:
+    """The messages that an exchange last wrote."""
+    query = """SELECT n, id, conversation_id, role, content_type, substr(text, 1, 120) FROM messages
+               WHERE stream_id = ? ORDER BY n LIMIT ?"""
+    return [BroughtMessage(*row) for row in db.execute(query, [identity, limit])]
 
 
 def identify_exchange(db: sqlite3.Connection, beginning: str, *, with_events: bool = False) -> Exchange:

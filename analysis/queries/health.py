@@ -60,6 +60,30 @@ class LastRun(NamedTuple):
     running: bool
 
 
+class LossyRun(NamedTuple):
+    """A run of the proxy that could not keep everything."""
+
+    id: str
+    started_at: str | None
+    lost_chunks: int
+    lost_bytes: int
+    uncaptured: int
+
+
+class UnrecognisedType(NamedTuple):
+    """A row of `unrecognised`: a type of event, how often it came and in how many exchanges."""
+
+    type: str | None
+    events: int
+    streams: int
+    first_received_at: str | None
+    last_received_at: str | None
+    example: str | None
+
+
+_RECENT = "SELECT id, state FROM streams ORDER BY started_at DESC LIMIT ?"
+
+
 def health(db: sqlite3.Connection) -> list[HealthFact]:
     """All facts; goes through the whole archive."""
     return [HealthFact(*row) for row in db.execute("SELECT name, value, attention, detail FROM capture_health")]
@@ -108,6 +132,41 @@ def _lives(run: str) -> bool:
     except OSError:
         return False  # gone, or somebody else's
     return True
+
+
+def recent_states(db: sqlite3.Connection, recent: int) -> dict[str, int]:
+    """How the last `recent` exchanges ended, and how many each way."""
+    query = f"SELECT state, count(*) FROM ({_RECENT}) GROUP BY state ORDER BY 2 DESC, 1"
+    return dict(tuple(row) for row in db.execute(query, [recent]))
+
+
+def recent_failures(db: sqlite3.Connection, recent: int, limit: int = 30) -> list[str]:
+    """The ids of those of the last `recent` exchanges that broke off or were refused, the latest first."""
+    query = f"SELECT id FROM ({_RECENT}) WHERE state IN ('error', 'interrupted') LIMIT ?"
+    return [row[0] for row in db.execute(query, [recent, limit])]
+
+
+def lossy_runs(db: sqlite3.Connection, recent: int = 100) -> list[LossyRun]:
+    """Of the last `recent` runs of the proxy those that could not keep everything, the latest first."""
+    query = """SELECT id, started_at, coalesce(lost_chunks, 0), coalesce(lost_bytes, 0), coalesce(uncaptured, 0)
+               FROM (SELECT * FROM runs ORDER BY started_at DESC LIMIT ?) WHERE lost_chunks > 0 OR uncaptured > 0"""
+    return [LossyRun(*row) for row in db.execute(query, [recent])]
+
+
+def unrecognised(db: sqlite3.Connection, limit: int = 50) -> list[UnrecognisedType]:
+    """What was not understood, the most frequent first."""
+    query = "SELECT * FROM unrecognised ORDER BY events DESC, type LIMIT ?"
+    return [UnrecognisedType(*row) for row in db.execute(query, [limit])]
+
+
+def images_without_bytes(db: sqlite3.Connection, recent: int) -> tuple[int, int]:
+    """How many of the last `recent` images have no file here, and of how many."""
+    query = """SELECT coalesce(sum(a.path IS NULL), 0), count(*)
+               FROM (SELECT asset_id FROM image_generations WHERE status = 'complete'
+                     ORDER BY created_at DESC LIMIT ?) g
+               LEFT JOIN assets a ON a.id = g.asset_id"""
+    without, images = db.execute(query, [recent]).fetchone()
+    return without, images
 
 
 def streaming(db: sqlite3.Connection) -> int:

@@ -1,7 +1,8 @@
 """Generated images, and the lines in which they were made from one another."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -37,6 +38,17 @@ class Image(NamedTuple):
     sha256: str | None
     mime_type: str | None
     created_at: str | None
+
+
+class ImageMaking(NamedTuple):
+    """How an image was made: when it was asked for and done, in which exchange and message (`message_n`)."""
+
+    requested_at: str | None
+    completed_at: str | None
+    edit_op: str | None
+    transparent_background: int | None
+    stream_id: str | None
+    message_n: int | None
 
 
 class LineageImage(NamedTuple):
@@ -100,6 +112,31 @@ def image(db: sqlite3.Connection, identity: int) -> Image | None:
     """One image by its number."""
     row = db.execute(f"{_GALLERY} WHERE id = ?", [identity]).fetchone()
     return Image(*row) if row else None
+
+
+def making(db: sqlite3.Connection, identity: int) -> ImageMaking | None:
+    """How one image was made."""
+    query = """SELECT g.requested_at, g.completed_at, g.edit_op, g.transparent_background, g.stream_id, m.n
+               FROM image_generations g
+               LEFT JOIN messages m ON m.conversation_id = g.conversation_id AND m.id = g.message_id WHERE g.id = ?"""
+    row = db.execute(query, [identity]).fetchone()
+    return ImageMaking(*row) if row else None
+
+
+def neighbour(db: sqlite3.Connection, of: Image, *, newer: bool) -> int | None:
+    """The number of the image that was made next after one, or last before it; None where there is none."""
+    than, order = (">", "ASC") if newer else ("<", "DESC")
+    query = f"""SELECT id FROM image_generations WHERE (created_at, id) {than} (?, ?)
+                ORDER BY created_at {order}, id {order} LIMIT 1"""
+    row = db.execute(query, [of.created_at, of.id]).fetchone()
+    return row[0] if row else None
+
+
+def digests(db: sqlite3.Connection, assets: Sequence[str]) -> dict[str, str]:
+    """The digests of the files that are stored of assets, by the ids of these."""
+    query = """SELECT a.id, a.sha256 FROM json_each(?) wanted JOIN assets a ON a.id = wanted.value
+               WHERE a.sha256 IS NOT NULL"""
+    return dict(tuple(row) for row in db.execute(query, [json.dumps(list(assets))]))
 
 
 _LINE = """SELECT gen_id, parent_gen_id, edit_op, id, conversation_id, title, prompt, status, width, height, seed,

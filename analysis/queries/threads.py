@@ -9,6 +9,11 @@ from typing import NamedTuple
 from analysis.tree import Step, Tree
 
 _BATCH = 100
+_MENTIONED = """SELECT m.message_n, m.role, a.id, a.kind, a.name, a.width, a.height, a.size_bytes, a.path, a.pointer,
+                       a.mime_type, a.variant, f.thumbnail_path, g.id, g.prompt
+                FROM message_assets m JOIN assets a ON a.id = m.asset_id LEFT JOIN files f ON f.sha256 = a.sha256
+                LEFT JOIN image_generations g ON g.id = (SELECT id FROM image_generations WHERE asset_id = a.id LIMIT 1)
+                WHERE m.message_n IN (SELECT value FROM json_each(?)) ORDER BY m.message_n, m.role, a.id"""
 
 
 class ThreadMessage(NamedTuple):
@@ -63,7 +68,8 @@ class Source(NamedTuple):
 class Mention(NamedTuple):
     """A file that a message mentions; `path` is in the media folder, None when its bytes never passed.
 
-    `role` is `output`, `input`, `attachment` or `mask`; `prompt` and `image_id` those of a generated image.
+    `role` is `output`, `input`, `attachment` or `mask`; `variant` `thumbnail` where only a smaller form passed;
+    `prompt` and `image_id` those of a generated image.
     """
 
     message_n: int
@@ -75,14 +81,34 @@ class Mention(NamedTuple):
     height: int | None
     size_bytes: int | None
     path: str | None
+    pointer: str | None
+    mime_type: str | None
+    variant: str | None
+    thumbnail_path: str | None
     image_id: int | None
     prompt: str | None
 
 
+class CanvasDocument(NamedTuple):
+    """A document beside a conversation, as it was when it was last loaded; of `versions` that are known."""
+
+    id: str
+    title: str | None
+    textdoc_type: str | None
+    content: str | None
+    version: int
+    versions: int
+
+
+def nodes(db: sqlite3.Connection, conversation_id: str) -> list[tuple[int, str, str | None]]:
+    """`n`, `id` and `parent_id` of all messages of a conversation; no texts are read."""
+    query = "SELECT n, id, parent_id FROM messages WHERE conversation_id = ? ORDER BY n"
+    return [(n, identity, parent) for n, identity, parent in db.execute(query, [conversation_id])]
+
+
 def tree(db: sqlite3.Connection, conversation_id: str) -> Tree:
-    """The tree of a conversation; ids alone are read, no texts."""
-    query = "SELECT n, id, parent_id FROM messages WHERE conversation_id = ?"
-    return Tree((n, identity, parent) for n, identity, parent in db.execute(query, [conversation_id]))
+    """The tree of a conversation."""
+    return Tree(nodes(db, conversation_id))
 
 
 def branch(db: sqlite3.Connection, conversation_id: str, through: str | None = None) -> list[Step]:
@@ -104,6 +130,22 @@ def messages(db: sqlite3.Connection, numbers: Sequence[int]) -> Iterator[ThreadM
         yield from (found[number] for number in wanted if number in found)
 
 
+def stored_messages(db: sqlite3.Connection, conversation_id: str) -> Iterator[sqlite3.Row]:
+    """The rows of a conversation with all their columns, in the order in which they were first seen, one at a time."""
+    yield from db.execute("SELECT * FROM messages WHERE conversation_id = ? ORDER BY n", [conversation_id])
+
+
+def stored_message(db: sqlite3.Connection, n: int) -> sqlite3.Row:
+    """The row of a message with all its columns; it is there."""
+    row: sqlite3.Row = db.execute("SELECT * FROM messages WHERE n = ?", [n]).fetchone()
+    return row
+
+
+def nameless(db: sqlite3.Connection) -> int:
+    """How many messages belong to no conversation: their streams broke off before it was named."""
+    return int(db.execute("SELECT count(*) FROM messages WHERE conversation_id IS NULL").fetchone()[0])
+
+
 def cited(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[Source]]:
     """The pages that messages name, in order, by `n`."""
     query = """SELECT message_n, position, url, title, attribution, snippet FROM citations
@@ -116,12 +158,36 @@ def cited(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[Sour
 
 def mentioned(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[Mention]]:
     """The files that messages mention, by `n`."""
-    query = """SELECT m.message_n, m.role, a.id, a.kind, a.name, a.width, a.height, a.size_bytes, a.path,
-                      g.id, g.prompt
-               FROM message_assets m JOIN assets a ON a.id = m.asset_id
-               LEFT JOIN image_generations g ON g.id = (SELECT id FROM image_generations WHERE asset_id = a.id LIMIT 1)
-               WHERE m.message_n IN (SELECT value FROM json_each(?)) ORDER BY m.message_n, m.role, a.id"""
     found: dict[int, list[Mention]] = defaultdict(list)
-    for row in db.execute(query, [json.dumps(list(numbers))]):
+    for row in db.execute(_MENTIONED, [json.dumps(list(numbers))]):
         found[row["message_n"]].append(Mention(*row))
     return found
+
+
+def mentioned_in(db: sqlite3.Connection, conversation_id: str) -> dict[int, list[Mention]]:
+    """The files that all messages of a conversation mention, by `n`."""
+    return mentioned(db, [n for n, _, _ in nodes(db, conversation_id)])
+
+
+def documents(db: sqlite3.Connection, conversation_id: str, limit: int = 50) -> list[CanvasDocument]:
+    """The canvas documents of a conversation, in the order in which they were begun."""
+    query = """SELECT id, title, textdoc_type, content, max(version), count(*)
+               FROM canvas_documents WHERE conversation_id = ? GROUP BY id ORDER BY min(created_at), id LIMIT ?"""
+    return [CanvasDocument(*row) for row in db.execute(query, [conversation_id, limit])]
+
+
+def versions(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """How many other states are kept of messages of which any are, by `n`."""
+    query = """SELECT v.message_n, count(*) FROM json_each(?) wanted
+               JOIN message_versions v ON v.message_n = wanted.value GROUP BY v.message_n"""
+    return dict(tuple(row) for row in db.execute(query, [json.dumps(list(numbers))]))
+
+
+def unanswered(db: sqlite3.Connection, conversation_id: str, questions: Sequence[str]) -> set[str]:
+    """Which of some questions nothing follows but other questions, by id."""
+    if not questions:
+        return set()
+    query = """SELECT DISTINCT parent_id FROM messages
+               WHERE conversation_id = ? AND role <> 'user' AND parent_id IN (SELECT value FROM json_each(?))"""
+    answered = {row[0] for row in db.execute(query, [conversation_id, json.dumps(list(questions))])}
+    return set(questions) - answered

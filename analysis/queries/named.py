@@ -4,7 +4,9 @@ Days are given as `:since` and `:until` (ISO 8601, both included); empty means w
 about any number of rows, an index answers it.
 """
 
+import sqlite3
 from dataclasses import dataclass
+from typing import Any
 
 _FROM = "coalesce(nullif(:since, ''), '0')"
 _TO = "coalesce(nullif(:until, ''), '9') || 'T24'"
@@ -26,6 +28,13 @@ class Question:
     def parameters(self) -> list[str]:
         """What it is asked with."""
         return [name for name in ("q", "since", "until", "id", "seed") if f":{name}" in self.sql]
+
+
+def answers(db: sqlite3.Connection, name: str, **given: str | int) -> list[dict[str, Any]]:
+    """The rows that answer a question, asked with what of `given` it takes; nothing else limits it."""
+    question = QUESTIONS[name]
+    values = {parameter: given.get(parameter, "") for parameter in question.parameters}
+    return [dict(row) for row in db.execute(question.sql, values)]
 
 
 QUESTIONS: dict[str, Question] = {
