@@ -24,12 +24,17 @@ class Node:
 
 def nodes(document: dict[str, Any]) -> Iterator[Node]:
     """Every node that holds something; one that only joins others is left out and its children hang where it hung."""
-    given = dict(_entries(document.get("mapping")))
+    given = given_nodes(document)
     yield from _tree(given)
     for key in ("messages", "linear_conversation"):
         if isinstance(document.get(key), list):
             yield from _branch(document[key], given)
             return
+
+
+def given_nodes(document: dict[str, Any]) -> dict[str, Any]:
+    """The nodes of a document's mapping by their ids, as they stand there."""
+    return dict(_entries(document.get("mapping")))
 
 
 def _entries(given: Any) -> Iterable[tuple[str, Any]]:
@@ -39,29 +44,29 @@ def _entries(given: Any) -> Iterable[tuple[str, Any]]:
     return (
         (identity, node)
         for node in array(given)
-        if (identity := string(mapping(node).get("id")) or string(mapping(_message_at(node)).get("id")))
+        if (identity := string(mapping(node).get("id")) or string(mapping(message_at(node)).get("id")))
     )
 
 
 def _tree(given: dict[str, Any]) -> Iterator[Node]:
-    parents = _parents(given)
+    parents = parents_of(given)
     stands_for: dict[str, str] = {}
     for key in _in_order(given, parents):
         parent = parents.get(key)
         above = stands_for.get(parent, parent) if parent is not None else None
-        message = _message_at(given[key])
+        message = message_at(given[key])
         if message is not None:
             yield Node(key, message, Parent(above, placed=True))
         elif above is not None:
             stands_for[key] = above  # but a root stands for itself: that is what its children are known to hang on
 
 
-def _message_at(node: Any) -> Any:
+def message_at(node: Any) -> Any:
     """What stands at a node; a node that is no object is itself what stands there."""
     return node.get("message") if isinstance(node, dict) else node
 
 
-def _parents(given: dict[str, Any]) -> dict[str, str]:
+def parents_of(given: dict[str, Any]) -> dict[str, str]:
     """What each node says is above it, else what says to have it among its children."""
     parents: dict[str, str] = {}
     for key, node in given.items():

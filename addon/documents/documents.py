@@ -15,6 +15,7 @@ from addon.documents.conversation_fields import about_conversation
 from addon.documents.conversation_ids import named_id
 from addon.documents.document_reading import DocumentReading
 from addon.documents.document_tree import Node, nodes
+from addon.documents.oddities import ODD_DOCUMENT, as_data, oddities
 from addon.records import Record
 from addon.wire.payload import array, mapping, microseconds, string
 
@@ -55,6 +56,15 @@ def conversation_records(
             yield from reading.unrecognised("node", node.message, identity, node.id)
         else:
             yield read_message(node.id, node.message, identity, reading.seen, node.parent)
+
+
+def page_records(
+    document: dict[str, Any], reading: DocumentReading, conversation_id: str | None = None, *, partial: bool = False
+) -> Iterator[Record]:
+    """The same of one that the page loads, and an event where it is odd: its raw body is kept, so nothing is lost."""
+    yield from conversation_records(document, reading, conversation_id, partial=partial)
+    if odd := as_data(oddities(document, halves=False)):
+        yield from reading.event(ODD_DOCUMENT, odd, named_id(document) or conversation_id)
 
 
 def _newest(document: dict[str, Any], tree: list[Node]) -> str | None:

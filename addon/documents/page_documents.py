@@ -10,7 +10,7 @@ from typing import Any
 
 from addon.documents.conversation_fields import about_conversation
 from addon.documents.document_reading import DocumentReading
-from addon.documents.documents import conversation_records
+from addon.documents.documents import page_records
 from addon.documents.page_lists import conversation_list, image_list, is_list, items_of, project_list, search_results
 from addon.records import CanvasDocument, Record
 from addon.wire.payload import dumps, integer, mapping, microseconds, string
@@ -56,7 +56,7 @@ def document_records(document: PageDocument, reading: DocumentReading) -> Iterat
 def _conversation(document: PageDocument, reading: DocumentReading) -> Iterator[Record]:
     identity = document.conversation_id or string(document.parameters.get("share_id"))
     partial = document.name == "turns" and not _PAGES.isdisjoint(document.parameters)
-    yield from conversation_records(mapping(document.answer), reading, identity, partial=partial)
+    yield from page_records(mapping(document.answer), reading, identity, partial=partial)
 
 
 def _listed(read: Callable[[Any, DocumentReading], Iterator[Record]]) -> "_Reader":

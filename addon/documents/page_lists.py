@@ -8,7 +8,7 @@ from typing import Any
 
 from addon.documents.conversation_fields import about_conversation
 from addon.documents.document_reading import DocumentReading
-from addon.documents.documents import conversation_records
+from addon.documents.documents import page_records
 from addon.records import AssetLocation, ListedImage, Record
 from addon.wire.asset_ids import DEFAULT_HOST, address_in, id_at, pointer_id
 from addon.wire.payload import array, dumps, integer, mapping, microseconds, string
@@ -30,7 +30,7 @@ def conversation_list(answer: Any, reading: DocumentReading) -> Iterator[Record]
         if identity is None:
             yield from reading.unrecognised("item", item)
         elif isinstance(fields.get("mapping"), dict | list):
-            yield from conversation_records(fields, reading)
+            yield from page_records(fields, reading)
         else:
             yield about_conversation(identity, fields, reading.seen)
 

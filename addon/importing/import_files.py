@@ -124,8 +124,10 @@ def _pipe(path: Path) -> Iterator[BinaryIO]:
 
 
 def _members(path: Path, name: str, modified_at: int) -> Iterator[ImportFile | Unreadable]:
-    digest = _digest(path)
+    digest, outside = _digest(path), list[str]()
     for member in members(path):
+        if not isinstance(member, Gap) and _points_outside(member.name):
+            outside.append(member.name)
         if isinstance(member, Gap):
             yield Unreadable(f"{name}/{member.name}" if member.name else name, member.reason)
         else:
@@ -137,6 +139,13 @@ def _members(path: Path, name: str, modified_at: int) -> Iterator[ImportFile | U
                 modified_at=member.modified_at or modified_at,
                 open=member.open,
             )
+    if outside:
+        said = f"names in it that point out of it, taken for no paths: {len(outside):,}, first {outside[0]}"
+        yield Unreadable(name, said, lost=False)
+
+
+def _points_outside(name: str) -> bool:
+    return name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/")
 
 
 def _digest(path: Path) -> str:

@@ -12,6 +12,7 @@ from addon.answers.capture import MAX_BODY_BYTES
 from addon.captures import capture_of
 from addon.documents.conversation_ids import made_up_id, named_id
 from addon.documents.documents import message_count
+from addon.documents.oddities import ODD_DOCUMENT, oddities, oddities_in
 from addon.errors import ArchiveError, ImportFailure
 from addon.exchange import Closing, Opening
 from addon.importing import har
@@ -22,6 +23,7 @@ from addon.importing.import_kinds import HEAD_BYTES, elements_of, json_kind, kin
 from addon.importing.imported import Imported, Witness
 from addon.importing.json_text import Damaged, JsonBroken, JsonCut, JsonText
 from addon.importing.pieces import read_whole
+from addon.importing.remarks import Remarks, passed_by
 from addon.importing.saved_bodies import CHUNK_BYTES, chunks_of, ends_within_an_event, opening_of
 from addon.records import Message, Record, Stream, TypedEvent
 from addon.store.archive_writer import ArchiveWriter
@@ -30,7 +32,6 @@ from addon.wire.content_times import newest_in
 from addon.wire.payload import dumps, scalars
 
 _ENDED = Closing("end")
-_MOST_NAMED = 10
 
 
 @dataclass(slots=True)
@@ -56,10 +57,11 @@ class Importer:
         self._witness = witness
         self._around = writer.around()
         self._done = Imported("")
+        self._remarks = Remarks(self._done)
 
     def read(self, file: ImportFile, done: Imported) -> None:
         """Import one file; `done` is filled on the way, so that it holds true also when this is interrupted."""
-        self._done = done
+        self._done, self._remarks = done, Remarks(done)
         try:
             identity = None if file.named else asset_of(file.place or file.name)
             if identity is None:
@@ -79,6 +81,7 @@ class Importer:
         except OSError as error:
             done.failures.append(f"cannot be read: {(error.strerror or str(error)).lower()}")
         finally:
+            self._remarks.settle()
             self._writer.flush()
         if refused := self._writer.refused():
             done.failures.append(refused)
@@ -121,22 +124,23 @@ class Importer:
 
     def _entry(self, number: int, entry: Any, file: ImportFile) -> None:
         if isinstance(entry, Damaged):
-            self._done.failures.append(f"entry {number} is no JSON (at character {entry.offset})")
+            self._remarks.fail(f"entry {number} is no JSON (at character {entry.offset})", "entries that are no JSON")
             return
         exchange = har.exchange_of(entry, f"har:{file.identity}:{number}", file.modified_at)
         if exchange is None:
             self._done.passed_by += 1
             return
         opening = exchange.opening
+        place = f"entry {number}, {opening.method} {opening.path}"
         if exchange.missing:
-            self._done.notes.append(f"entry {number}, {opening.method} {opening.path}: {exchange.missing}")
+            self._remarks.note(f"{place}: {exchange.missing}", "entries without a body")
         reason = "absent" if exchange.missing else "cut" if exchange.cut else "end"
         ending = self._exchange(opening, exchange.request, exchange.chunks, exchange.ended_at, Closing(reason))
         if ending is None or exchange.missing:
             return
         if ending.state == "interrupted" or (exchange.short and ending.state != "complete"):
             said = exchange.short or f"interrupted, {ending.error}"
-            self._done.notes.append(f"entry {number}, {opening.method} {opening.path}: {said}")
+            self._remarks.note(f"{place}: {said}", "entries that are not whole")
 
     def _events(self, file: ImportFile) -> None:
         """The body of an event stream that somebody saved, without its request."""
@@ -170,14 +174,15 @@ class Importer:
             if self._done.conversations:
                 self._done.kind = "export"
                 self._writer.add(saved.export.close(state))
-                self._done.notes += _others(saved.others)
+                self._done.notes += passed_by(saved.others)
             if saved.frames:
                 self._stream(b"".join(b"data: %s\n\n" % dumps(frame).encode() for frame in saved.frames), file)
 
     def _value(self, saved: _Saved, number: int, value: Any) -> None:
         match "damaged" if isinstance(value, Damaged) else shape_of(value):
             case "damaged":
-                self._done.failures.append(f"element {number} is no JSON (at character {value.offset})")
+                place = f"element {number} is no JSON (at character {value.offset})"
+                self._remarks.fail(place, "elements that are no JSON")
             case "conversation":
                 self._conversation(saved, number, value)
             case "frame":
@@ -201,18 +206,22 @@ class Importer:
     # -- one thing -------------------------------------------------------------------------------------------------
 
     def _conversation(self, saved: _Saved, number: int, document: dict[str, Any]) -> None:
+        place, identity = f"conversation {number}", named_id(document)
+        halves = saved.text.mentions("\\ud") or saved.text.mentions("\\uD")
         try:
+            self._remarks.odd(oddities(document, halves=halves), place if identity is None else f"{place}, {identity}")
             records = saved.export.conversation(document, saved.text.take(), self._writer.has_read)
         except ArchiveError:
             raise
         except Exception as error:  # a bug of ours, met by one conversation, ends there
-            self._done.failures.append(f"conversation {number}: a bug in the import ({type(error).__name__})")
+            line = f"{place}: a bug in the import ({type(error).__name__})"
+            self._remarks.fail(line, "conversations that met a bug in the import")
             return
-        identity = named_id(document) or made_up_id(document)
-        if named_id(document) is None:
-            self._done.notes.append(f"conversation {number} has no id: it is kept as {identity}")
+        if identity is None:
+            identity = made_up_id(document)
+            self._remarks.note(f"{place} has no id: it is kept as {identity}", "conversations without an id")
         if odd := sum(isinstance(record, TypedEvent) and not record.recognised for record in records):
-            self._done.notes.append(f"conversation {number}, {identity}: {odd} parts of it were not understood")
+            self._remarks.note(f"{place}, {identity}: {odd} parts of it were not understood", "conversations like that")
         # Of one that stands in the file twice, what is new counts. Without records all of it is there.
         count = _messages(records) if records else message_count(document)
         counted = saved.seen.get(hash(identity))
@@ -267,10 +276,14 @@ class Importer:
         except (ArchiveError, OSError):
             raise
         except Exception as error:  # a bug of ours, met by one exchange, ends there
-            self._done.failures.append(f"{opening.method} {opening.path}: a bug in the import ({type(error).__name__})")
+            line = f"{opening.method} {opening.path}: a bug in the import ({type(error).__name__})"
+            self._remarks.fail(line, "exchanges that met a bug in the import")
             return None
         self._done.exchanges += 1
         self._done.messages += _messages(records)
+        for record in records:
+            if isinstance(record, TypedEvent) and record.type == ODD_DOCUMENT:
+                self._remarks.odd(oddities_in(record.data), _place(opening, record.conversation_id))
         self._writer.add(records)
         if not is_file:
             joint = b"\n" if opening.kind == "socket" else b""
@@ -282,11 +295,8 @@ def _messages(records: list[Record]) -> int:
     return len({record.id for record in records if isinstance(record, Message)})
 
 
-def _others(places: list[int]) -> list[str]:
-    """One line that says which elements of a file are no conversations."""
-    if not places:
-        return []
-    if len(places) == 1:
-        return [f"element {places[0]} is no conversation: passed by"]
-    named = ", ".join(map(str, places[:_MOST_NAMED])) + (" …" if len(places) > _MOST_NAMED else "")
-    return [f"{len(places):,} elements are no conversations, {named}: passed by"]
+def _place(opening: Opening, conversation_id: str | None) -> str:
+    """Where in its file an exchange with a conversation stands."""
+    number = opening.stream_id.rpartition(":")[2]
+    place = f"entry {number}" if opening.source == "har" else f"element {number}"
+    return f"{place}, {conversation_id}" if conversation_id else place

@@ -4,6 +4,7 @@ orjson does the work. The service may split one emoji over two deltas, which lea
 orjson refuses those, so they take the standard library's slower way and are joined before anything is stored.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -49,6 +50,16 @@ def scalars(text: str) -> str:
     if text.isascii() or _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def has_half(value: Any) -> bool:
+    """Whether a text in `value` has half of a surrogate pair in it, of which `scalars` makes U+FFFD."""
+    try:
+        orjson.dumps(value)
+    except TypeError:  # or an integer beyond 64 bits, or more than 254 levels
+        with contextlib.suppress(RecursionError):
+            return _SURROGATE.search(json.dumps(value, ensure_ascii=False)) is not None
+    return False
 
 
 def mapping(value: Any) -> dict[str, Any]:
