@@ -253,7 +253,7 @@ def test_without_the_earlier_part_the_raw_leg_is_kept_and_no_text_is_touched(arc
         if gone == "pruned":
             db.execute("DELETE FROM stream_bodies")
         elif gone == "damaged":
-            db.execute("UPDATE stream_bodies SET body = x'0102' || body")
+            db.execute("UPDATE stream_bodies SET body = CAST(x'0102' || body AS BLOB)")
     said = archive.rows("SELECT text, damaged FROM messages WHERE id = 'A'")
     resume(archive, [*ANSWER[5:], DONE], 5)
     leg = archive.stream("leg 1")
@@ -262,8 +262,46 @@ def test_without_the_earlier_part_the_raw_leg_is_kept_and_no_text_is_touched(arc
     assert archive.rows("SELECT text, damaged FROM messages WHERE id = 'A'") == said
     assert archive.count("events") == (1 if gone == "never seen" else 2)
     assert len(archive.rows("SELECT 1 FROM stream_bodies WHERE stream_id = 'leg 1'")) == 1
-    known = "U" if gone in ("dropped", "pruned") else None
-    assert leg["request_message_id"] == known
+    assert leg["request_message_id"] == (None if gone == "never seen" else "U")
+
+
+def test_a_resume_beyond_what_was_seen_is_one_of_its_turn_and_says_that_a_part_is_missing(archive: Archive) -> None:
+    named = event(shown(message("A", metadata={"turn_exchange_id": "turn"})), "delta")
+    send(archive, [*ANSWER[:2], named, ANSWER[3]])
+    resume(archive, ANSWER[5:7], 5)
+    resume(archive, [*ANSWER[7:], DONE], 7, number=2)
+    for number in (1, 2):
+        leg = archive.stream(f"leg {number}")
+        assert (leg["state"], leg["error"]) == ("error", "the earlier part of this answer is not stored")
+        assert (leg["request_message_id"], leg["turn_exchange_id"]) == ("U", "turn")
+        assert (leg["requested_model"], leg["action"]) == ("gpt-5-5", "next")
+    assert (archive.message("A")["text"], archive.message("A")["status"]) == ("So ", "in_progress")
+    turn = archive.row("SELECT completeness, legs, prompt_message_id FROM turn_completeness")
+    assert turn == {"completeness": "interrupted", "legs": 3, "prompt_message_id": "U"}
+
+
+def test_what_came_by_another_way_after_a_hand_off_is_gone_on_with_in_the_same_turn(archive: Archive) -> None:
+    handoff = {"type": "stream_handoff", "turn_exchange_id": "turn", "options": [{"type": "resume_sse_endpoint"}]}
+    send(archive, [*ANSWER[:2], event(handoff), DONE], ENDED)
+    resume(archive, [*ANSWER[6:], DONE], 6)
+    assert (archive.stream("leg 1")["turn_exchange_id"], archive.stream("leg 1")["state"]) == ("turn", "error")
+    assert archive.row("SELECT completeness, legs FROM turn_completeness") == {
+        "completeness": "handed_off_and_not_found",
+        "legs": 2,
+    }
+
+
+@pytest.mark.parametrize("why", ["the answer had come to its end", "it names another turn", "it is a day later"])
+def test_a_resume_beyond_what_was_seen_may_be_another_turns(archive: Archive, why: str) -> None:
+    named = event(shown(message("A", metadata={"turn_exchange_id": "turn"})), "delta")
+    ends = why == "the answer had come to its end"
+    send(archive, [*ANSWER[:2], named, *(ANSWER[3:] if ends else ANSWER[3:5])], ENDED if ends else CUT)
+    about = message("B", "Else", metadata={"turn_exchange_id": "other"} if why == "it names another turn" else {})
+    number = 86_400 if why == "it is a day later" else 1
+    resume(archive, [event(shown(about, 1), "delta"), DONE], 20, number=number)
+    leg = archive.stream(f"leg {number}")
+    assert (leg["request_message_id"], leg["requested_model"], leg["action"]) == (None, None, None)
+    assert len(archive.rows("SELECT 1 FROM turn_completeness")) == 2
 
 
 def test_a_leg_of_another_answer_is_not_gone_on_from(archive: Archive) -> None:

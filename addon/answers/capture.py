@@ -64,7 +64,8 @@ class Capture:
             requested_model=self._request.model,
             timed=opening.timed,
         )
-        self._way = Continuation(exchange, self._request.offset or 0, self._earlier(legs))
+        earlier = self._earlier(legs)
+        self._way = Continuation(exchange, self._request.offset or 0, earlier, started_at=opening.started_at)
         self._parser = EventStreamParser()
         self._redaction = EventRedaction()
         self._content: ContentDecoder | None = None
@@ -320,7 +321,7 @@ class Capture:
             or decoder.turn.request_message_id
             or known("request_message_id"),
             "turn_exchange_id": decoder.turn_exchange_id or known("turn_exchange_id"),
-            "requested_model": decoder.exchange.requested_model,
+            "requested_model": self._request.model or known("requested_model"),
             "action": self._request.action or known("action"),
             "encoding": decoder.encoding,
             "state": state,

@@ -3,6 +3,9 @@
 A resume goes on at the event up to which the page had read. The proxy may have seen more: what comes again is told by
 its place and its bytes, and applied once. A leg whose earlier part is not there, or is another answer's, gets a decoder
 that reads what stands by itself and counts the rest as missed: an edit of a text that is not known would corrupt it.
+
+Where the proxy has seen less, as when a leg in between went around it, there is a gap: the leg is one of its turn all
+the same, unless that turn had come to its end or it names another one itself.
 """
 
 import contextlib
@@ -12,6 +15,7 @@ from dataclasses import replace
 from addon.answers.conversation import ConversationDecoder
 from addon.answers.legs import Leg, Transcript
 from addon.answers.message_states import Exchange
+from addon.answers.recent_legs import LONGEST_MICROSECONDS
 from addon.answers.typed_events import counts
 from addon.wire.budget import Budget
 from addon.wire.payload import loads, mapping
@@ -24,13 +28,14 @@ class Continuation:
     `decoder` reads the events that `repeats` says False of. It may be another one after each call.
     """
 
-    def __init__(self, exchange: Exchange, offset: int = 0, legs: Sequence[Leg] = ()) -> None:
+    def __init__(self, exchange: Exchange, offset: int = 0, legs: Sequence[Leg] = (), *, started_at: int = 0) -> None:
         self.budget = Budget()
         self._exchange = exchange
         self._offset = self._position = offset
         self._transcript = Transcript(legs)
-        self._legs = _of_one_turn(legs, offset, len(self._transcript))
+        self._legs = _of_one_turn(legs, offset, len(self._transcript), started_at)
         self._comparing = offset <= len(self._transcript) > 0
+        self._beyond = offset > _reach(legs, len(self._transcript))
         self._unrecognised_before = self._messages_before = 0
         self.decoder = self._begun()
 
@@ -55,8 +60,13 @@ class Continuation:
         return len(self.decoder.messages) - self._messages_before
 
     def inherited(self, name: str) -> str | None:
-        """What the earlier legs know of the turn: the newest word."""
-        return next((value for leg in reversed(self._legs) if (value := getattr(leg, name))), None)
+        """What the earlier legs know of the turn: the newest word; nothing when it turns out to be another turn."""
+        return None if self._of_another_turn else _newest(self._legs, name)
+
+    @property
+    def _of_another_turn(self) -> bool:
+        turn, said = _newest(self._legs, "turn_exchange_id"), self.decoder.turn_exchange_id
+        return self._beyond and turn is not None and said is not None and turn != said
 
     def repeats(self, event: Event) -> bool:
         """Whether an earlier leg has brought this event, the next one: then it is not to be applied again."""
@@ -82,8 +92,8 @@ class Continuation:
     def _begun(self) -> ConversationDecoder:
         exchange = replace(
             self._exchange,
-            request_message_id=self._exchange.request_message_id or self.inherited("request_message_id"),
-            requested_model=self._exchange.requested_model or self.inherited("requested_model"),
+            request_message_id=self._exchange.request_message_id or _newest(self._legs, "request_message_id"),
+            requested_model=self._exchange.requested_model or _newest(self._legs, "requested_model"),
         )
         if not self._comparing:
             return ConversationDecoder(exchange, self._offset, self.budget)
@@ -106,7 +116,19 @@ class Continuation:
         self._unrecognised_before, self._messages_before = decoder.unrecognised_count, len(decoder.messages)
 
 
-def _of_one_turn(legs: Sequence[Leg], offset: int, known: int) -> Sequence[Leg]:
-    """The legs, when they can be what this one goes on from: they reach as far, or would if they were still there."""
-    there = max((leg.first + leg.event_count for leg in legs if leg.body is None), default=0)
-    return legs if offset <= max(known, there) else ()
+def _newest(legs: Sequence[Leg], name: str) -> str | None:
+    return next((value for leg in reversed(legs) if (value := getattr(leg, name))), None)
+
+
+def _reach(legs: Sequence[Leg], known: int) -> int:
+    """How many events of the turn have been seen, whether they are still there or not."""
+    return max(known, *(leg.first + leg.event_count for leg in legs if leg.body is None), 0)
+
+
+def _of_one_turn(legs: Sequence[Leg], offset: int, known: int, started_at: int) -> Sequence[Leg]:
+    """The legs, when they can be what this one goes on from."""
+    if offset <= _reach(legs, known):
+        return legs
+    ended = any(leg.state == "complete" for leg in legs)
+    lately = any(started_at - leg.started_at <= LONGEST_MICROSECONDS for leg in legs)
+    return legs if lately and not ended else ()
