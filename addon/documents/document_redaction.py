@@ -7,7 +7,8 @@ as they were written; in all else, the metadata of messages included, whatever l
 from collections.abc import Mapping
 from typing import Any
 
-from addon.wire.redaction import redact_json
+from addon.wire.redaction import redact, redact_json
+from addon.wire.suspicion import is_suspect
 from addon.wire.value_redaction import NOBODY, Written, clean_value
 
 _WRITTEN: Written = frozenset({"title", "snippet", "prompt"})
@@ -32,7 +33,9 @@ def redact_document(data: bytes, name: str = "conversation") -> tuple[bytes, Any
     return redact_json(data, _WRITTEN_IN.get(name, _WRITTEN), MOST_MEMORY)
 
 
-def clean_document(document: dict[str, Any]) -> dict[str, Any]:
-    """The same for one that has been read, and in which no member has a secret name but outside of messages."""
-    cleaned: dict[str, Any] = clean_value(document, _WRITTEN)
+def without_secrets(document: dict[str, Any], text: bytes) -> dict[str, Any]:
+    """A conversation that was read from this JSON, redacted as `redact_document` does it; nearly always it is clean."""
+    if not is_suspect(document, _WRITTEN):
+        return document
+    cleaned: dict[str, Any] = redact_document(text)[1] if redact(text) is not text else clean_value(document, _WRITTEN)
     return cleaned

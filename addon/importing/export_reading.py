@@ -6,11 +6,10 @@ from typing import Any
 
 from addon.documents.conversation_ids import made_up_id, named_id
 from addon.documents.document_reading import DocumentReading
-from addon.documents.document_redaction import clean_document, redact_document
+from addon.documents.document_redaction import without_secrets
 from addon.documents.documents import conversation_records, digest_of, message_count
 from addon.records import DocumentRead, Record, Stream
 from addon.wire.content_times import conversation_time
-from addon.wire.redaction import redact
 
 type IsKnown = Callable[[DocumentRead], bool]
 """Whether the archive holds all of a document."""
@@ -44,7 +43,7 @@ class ExportReading:
         identity, digest = named_id(document) or made_up_id(document), digest_of(said)
         if is_known(DocumentRead(identity, digest, message_count(document))):
             return []
-        document = redact_document(said)[1] if redact(said) is not said else clean_document(document)
+        document = without_secrets(document, said)
         del said
         records: list[Record] = []
         if self._reading is None:

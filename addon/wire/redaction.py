@@ -16,12 +16,13 @@ from addon.wire.payload import dumps, mapping
 from addon.wire.shapes import JWT, REDACTED, SECRET_KEYS, SIGNED, clean_shapes, may_hold_secrets, unsigned
 from addon.wire.value_redaction import NOBODY, Written, blanked, clean_value, is_secret_name, topic_in
 
-_WRITTEN_KEYS = "v|text|content|prompt|body|query|title|name|summary|snippet|alt|description|code|result|arguments"
+WRITTEN_KEYS = "v|text|content|prompt|body|query|title|name|summary|snippet|alt|description|code|result|arguments"
+"""Names of members that hold what somebody wrote, wherever they are."""
 
 _SECRET = re.compile(rb'("(?:' + SECRET_KEYS.encode() + rb')"\s*+:\s*+")([^"\\]*+(?:\\.[^"\\]*+)*+)', re.I | re.S)
 # A value in one piece that ends where its string ends, and never under a key that holds what somebody wrote.
 _MEMBER = re.compile(
-    rb'("(?!(?:' + _WRITTEN_KEYS.encode() + rb')")[^"\\]++"\s*+:\s*+")'
+    rb'("(?!(?:' + WRITTEN_KEYS.encode() + rb')")[^"\\]++"\s*+:\s*+")'
     rb'([^"\\\s]*+(?:\\[^bfnrt][^"\\\s]*+)*+)(?="|\Z)',
     re.I,
 )

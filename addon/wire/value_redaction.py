@@ -18,11 +18,13 @@ _SECRET_NAME = re.compile(
     r"[a-z0-9_-]*(?:secrets|passwords|api[_-]?keys)|jwts|credentials?",
     re.IGNORECASE,
 )
-_MOST_DEPTH = 300
-_SHORTEST = 8
+MOST_DEPTH = 300
+"""Levels below which nothing is looked at: it goes."""
+
+SHORTEST = 8
 """Characters below which nothing is taken for a credential."""
 
-_SHORT = 64
+SHORT = 64
 """Characters up to which text is remembered: most of what is short is said again and again."""
 
 # Nor is a UUID taken for one: the words by which credentials are told have other letters.
@@ -30,7 +32,9 @@ _IDENTITY = re.compile(r"[0-9a-f-]++")
 _IDENTITY_LENGTH = 36
 
 _MOST_NESTED = 4
-_IDENTITIES = frozenset({"id", "conversation_id", "mapping"})
+IDENTITIES = frozenset({"id", "conversation_id", "mapping"})
+"""Names of members one of which an object has in which somebody may have written."""
+
 _REDACTED = REDACTED.decode()
 _TOPIC = " turn_topic_id="
 
@@ -50,7 +54,7 @@ def clean_value(value: Any, written: Written = NOBODY, depth: int = 0, nested: i
     """`value` without credentials; the same object when there is none. The content of messages stays in any case."""
     if isinstance(value, str):
         return _clean_string(value, nested)
-    if depth > _MOST_DEPTH and isinstance(value, (dict, list)):
+    if depth > MOST_DEPTH and isinstance(value, (dict, list)):
         return _REDACTED  # nobody wrote that
     if isinstance(value, list):
         if not value:
@@ -67,7 +71,7 @@ def blanked(value: Any, depth: int = 0) -> Any:
             return value
         topic = topic_in(value.encode("utf-8", "replace"))
         return _REDACTED + (_TOPIC + topic.decode() if topic else "")
-    if depth > _MOST_DEPTH:
+    if depth > MOST_DEPTH:
         return None
     if isinstance(value, list):
         return [blanked(item, depth + 1) for item in value]
@@ -91,12 +95,12 @@ def _clean_object(
     value: dict[str, Any], written: Written, depth: int, nested: int, *, message: bool = False
 ) -> dict[str, Any]:
     said = "content" if message or "author" in value else None
-    if not _IDENTITIES & value.keys():
+    if not IDENTITIES & value.keys():
         written = NOBODY
     clean: dict[str, Any] = {}
     changed = False
     for key, part in value.items():
-        is_secret, name = (False, key) if _is_identity(key) else _name(key) if len(key) <= _SHORT else _looked_at(key)
+        is_secret, name = (False, key) if _is_identity(key) else _name(key) if len(key) <= SHORT else _looked_at(key)
         if is_secret:
             left = blanked(part)
             left = part if left == part else left
@@ -111,7 +115,7 @@ def _clean_object(
             left = clean_value(part, NOBODY if key == "metadata" else written, depth + 1, nested)
         changed = changed or left is not part or name != key
         clean[name] = left
-    secret = _named_secret(clean) if "value" in clean else None
+    secret = named_secret(clean) if "value" in clean else None
     if secret is not None:
         clean["value"], changed = secret, True
     return clean if changed else value
@@ -119,7 +123,7 @@ def _clean_object(
 
 def _looked_at(key: str) -> tuple[bool, str]:
     """Whether a member of this name holds a credential, and what is left of the name."""
-    return is_secret_name(key), key if len(key) < _SHORTEST else clean_text(key)
+    return is_secret_name(key), key if len(key) < SHORTEST else clean_text(key)
 
 
 _name = lru_cache(maxsize=4096)(_looked_at)
@@ -134,7 +138,7 @@ def _is_identity(text: str) -> bool:
     return len(text) == _IDENTITY_LENGTH and _IDENTITY.fullmatch(text) is not None
 
 
-def _named_secret(value: dict[str, Any]) -> str | None:
+def named_secret(value: dict[str, Any]) -> str | None:
     """What is left of `value` in {"name": "Authorization", "value": "..."}; None where nothing has to go."""
     name, said = value.get("name") or value.get("key"), value.get("value")
     if not isinstance(name, str) or not isinstance(said, str) or not said or said.startswith(_REDACTED):
@@ -144,9 +148,9 @@ def _named_secret(value: dict[str, Any]) -> str | None:
 
 
 def _clean_string(text: str, nested: int) -> str:
-    if len(text) < _SHORTEST or _is_identity(text):
+    if len(text) < SHORTEST or _is_identity(text):
         return text
-    if _is_harmless(text) if len(text) <= _SHORT else not text_may_hold_secrets(text):
+    if _is_harmless(text) if len(text) <= SHORT else not text_may_hold_secrets(text):
         return text
     if nested < _MOST_NESTED and text.lstrip()[:1] in ("{", "[", '"'):
         try:
