@@ -22,6 +22,7 @@ _UNBOUNDED, _LEAST = 1_000, 12
 """Columns for the kinds of what is counted: without a terminal, and at least."""
 
 _NOT_OURS = {
+    "database": "is a database: what an archive holds is taken over by `chatgpt-capture merge`",
     "empty": "is empty",
     "json": "is JSON, but neither a HAR nor conversations",
     "other": "is neither a HAR, an export, an event stream nor saved flows",

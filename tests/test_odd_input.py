@@ -174,3 +174,35 @@ def test_a_glance_finds_what_a_look_finds() -> None:
         assert list(oddities(document, halves=False)) == looked
     late = talk(1, node(f"{NODE}1", f"{NODE}0"), ROOT, node(f"{NODE}2", "x"))
     assert list(oddities(late, halves=False)) == [Oddity("parent", 1, f"{NODE}2")]
+
+
+def test_chats_in_the_format_for_models_are_refused_in_one_line(tmp_path: Path) -> None:
+    chat = {"id": "talk", "title": "Tides", "messages": [{"role": "user", "content": "Why?"}]}
+    (tmp_path / "c.jsonl").write_text(f"{json.dumps(chat)}\n" * 3)
+    done = run(tmp_path / "a.db", tmp_path / "c.jsonl")
+    said = "in the format for models, without ids and times of the messages: not read; what `export --json` writes is, and `merge` takes over archives"  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path}/c.jsonl: 3 chats {said}\n")
+    assert not (tmp_path / "a.db").exists()
+    (tmp_path / "c.json").write_text(json.dumps([talk(1, ROOT), {"messages": chat["messages"]}]))
+    found = report(tmp_path / "a.db", tmp_path / "c.json")
+    assert (found["exit"], found["files"][0]["failures"]) == (1, [f"1 chat {said}"])
+    assert rows(tmp_path / "a.db", "SELECT id FROM conversations") == [(f"{TALK}1",)]
+
+
+def test_conversations_may_be_json_lines(tmp_path: Path) -> None:
+    lines = [json.dumps(each) for each in conversations(Size(3, 12, 0, 0))]
+    (tmp_path / "c.jsonl").write_text("\n".join(lines) + "\n")
+    found = report(tmp_path / "a.db", tmp_path / "c.jsonl")
+    assert (found["exit"], found["files"][0]["conversations"]) == (0, 3)
+    (tmp_path / "c.jsonl").write_text("\n".join([lines[0], "oops", lines[1]]))
+    found = report(tmp_path / "b.db", tmp_path / "c.jsonl")
+    said = f"no JSON at character {len(lines[0]) + 1}; what stands before it is imported"
+    assert (found["exit"], found["files"][0]["failures"], found["files"][0]["conversations"]) == (1, [said], 1)
+
+
+def test_a_database_is_for_merging(tmp_path: Path) -> None:
+    with archive_at(tmp_path / "other.db"):
+        pass
+    done = run(tmp_path / "a.db", tmp_path / "other.db")
+    said = "is a database: what an archive holds is taken over by `chatgpt-capture merge`"
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path}/other.db: {said}\n")

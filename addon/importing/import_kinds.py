@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from addon.importing.json_text import JsonBroken, JsonCut, JsonText
-from addon.wire.payload import mapping
+from addon.wire.payload import array, mapping
 
 HEAD_BYTES = 4096
 
@@ -19,7 +19,7 @@ _NOT_OF_HAR = frozenset({"mapping", "messages", "items", "message", "download_ur
 
 
 def kind_of(head: bytes) -> str:
-    """`json`, `events`, `flows`, `zip`, `tar`, `empty` or `other`, from the first `HEAD_BYTES` of a file."""
+    """`json`, `events`, `flows`, `zip`, `tar`, `database`, `empty` or `other`, from a file's first `HEAD_BYTES`."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
     if not start:
         return "empty" if len(head) < HEAD_BYTES else "other"
@@ -31,6 +31,8 @@ def kind_of(head: bytes) -> str:
         return "zip"
     if head[257:262] == b"ustar":
         return "tar"
+    if head.startswith(b"SQLite format 3\0"):
+        return "database"
     return "flows" if _FLOWS.match(start) else "other"
 
 
@@ -51,10 +53,15 @@ def json_kind(file: BinaryIO) -> str:
 
 
 def shape_of(value: Any) -> str | None:
-    """What a JSON value of a file is: `conversation`, `frame`, `list`, `download`, or None for all others."""
+    """What a JSON value of a file is: `conversation`, `chat`, `frame`, `list`, `download`, or None for all others.
+
+    A `chat` is the common format for models: what was said by whom, and neither ids nor times.
+    """
     fields = mapping(value)
     if isinstance(fields.get("mapping"), dict | list) or isinstance(fields.get("linear_conversation"), list):
         return "conversation"
+    if _is_chat(fields.get("messages")):
+        return "chat"
     if isinstance(fields.get("messages"), list) and fields.keys() & {"conversation_id", "id", "title"}:
         return "conversation"
     if isinstance(fields.get("items"), list) and fields.keys() & {"total", "limit", "cursor", "offset"}:
@@ -66,11 +73,16 @@ def shape_of(value: Any) -> str | None:
     return None
 
 
+def _is_chat(messages: Any) -> bool:
+    said = [mapping(message) for message in array(messages)]
+    return bool(said) and all(isinstance(message.get("role"), str) and "author" not in message for message in said)
+
+
 _OF_FRAMES = frozenset({"type", "moderation_response", "error", "v"})
 
 
 def elements_of(text: JsonText, kind: str) -> Iterator[Any]:
-    """The values of a file: those of its array, of the array `conversations` in it, or itself."""
+    """The values of a file: those of its array, of the array `conversations` in it, or itself and each behind it."""
     if kind == "array":
         yield from text.elements()
     elif kind == "conversations":
@@ -79,3 +91,5 @@ def elements_of(text: JsonText, kind: str) -> Iterator[Any]:
                 yield from text.elements()
     else:
         yield text.value()
+        while text.peek():  # JSON Lines
+            yield text.value()

@@ -23,7 +23,7 @@ from addon.importing.import_kinds import HEAD_BYTES, elements_of, json_kind, kin
 from addon.importing.imported import Imported, Witness
 from addon.importing.json_text import Damaged, JsonBroken, JsonCut, JsonText
 from addon.importing.pieces import read_whole
-from addon.importing.remarks import Remarks, passed_by
+from addon.importing.remarks import Remarks, chats, passed_by, place_of
 from addon.importing.saved_bodies import CHUNK_BYTES, chunks_of, ends_within_an_event, opening_of
 from addon.records import Message, Record, Stream, TypedEvent
 from addon.store.archive_writer import ArchiveWriter
@@ -38,7 +38,8 @@ _ENDED = Closing("end")
 class _Saved:
     """A file of JSON values while it is read; `frames` are the events in it, which make one stream.
 
-    `others` are the places of what is none of ours; `seen` has how many messages of each conversation were counted.
+    `others` are the places of what is none of ours, `chats` how many are in the format for models; `seen` has
+    how many messages of each conversation were counted.
     """
 
     file: ImportFile
@@ -46,6 +47,7 @@ class _Saved:
     export: ExportReading
     frames: list[Any] = field(default_factory=list)
     others: list[int] = field(default_factory=list)
+    chats: int = 0
     seen: dict[int, int] = field(default_factory=dict)
 
 
@@ -175,6 +177,8 @@ class Importer:
                 self._done.kind = "export"
                 self._writer.add(saved.export.close(state))
                 self._done.notes += passed_by(saved.others)
+            if saved.chats:
+                self._done.failures.append(chats(saved.chats))
             if saved.frames:
                 self._stream(b"".join(b"data: %s\n\n" % dumps(frame).encode() for frame in saved.frames), file)
 
@@ -185,6 +189,8 @@ class Importer:
                 self._remarks.fail(place, "elements that are no JSON")
             case "conversation":
                 self._conversation(saved, number, value)
+            case "chat":
+                saved.chats += 1
             case "frame":
                 saved.frames.append(value)
             case "list" | "download" as kind:
@@ -283,7 +289,7 @@ class Importer:
         self._done.messages += _messages(records)
         for record in records:
             if isinstance(record, TypedEvent) and record.type == ODD_DOCUMENT:
-                self._remarks.odd(oddities_in(record.data), _place(opening, record.conversation_id))
+                self._remarks.odd(oddities_in(record.data), place_of(opening, record.conversation_id))
         self._writer.add(records)
         if not is_file:
             joint = b"\n" if opening.kind == "socket" else b""
@@ -293,10 +299,3 @@ class Importer:
 
 def _messages(records: list[Record]) -> int:
     return len({record.id for record in records if isinstance(record, Message)})
-
-
-def _place(opening: Opening, conversation_id: str | None) -> str:
-    """Where in its file an exchange with a conversation stands."""
-    number = opening.stream_id.rpartition(":")[2]
-    place = f"entry {number}" if opening.source == "har" else f"element {number}"
-    return f"{place}, {conversation_id}" if conversation_id else place

@@ -6,6 +6,7 @@ What is kept as the file says it is a note; what the archive cannot hold is a fa
 from collections.abc import Iterable, Mapping
 
 from addon.documents.oddities import Kind, Oddity
+from addon.exchange import Opening
 from addon.importing.imported import Imported
 
 MOST_NAMED = 20
@@ -74,3 +75,19 @@ def passed_by(places: list[int]) -> list[str]:
         return [f"element {places[0]} is no conversation: passed by"]
     named = ", ".join(map(str, places[:_MOST_PLACES])) + (" …" if len(places) > _MOST_PLACES else "")
     return [f"{len(places):,} elements are no conversations, {named}: passed by"]
+
+
+def chats(count: int) -> str:
+    """One line that says why what is written for models cannot be read back."""
+    what = "1 chat" if count == 1 else f"{count:,} chats"
+    return (
+        f"{what} in the format for models, without ids and times of the messages: not read;"
+        " what `export --json` writes is, and `merge` takes over archives"
+    )
+
+
+def place_of(opening: Opening, conversation_id: str | None) -> str:
+    """Where in its file an exchange with a conversation stands."""
+    number = opening.stream_id.rpartition(":")[2]
+    place = f"entry {number}" if opening.source == "har" else f"element {number}"
+    return f"{place}, {conversation_id}" if conversation_id else place
