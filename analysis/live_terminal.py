@@ -60,7 +60,7 @@ class LiveText:
 
     def grew(self, row: GrowingMessage) -> None:
         """Add what is new; a text that became another one is shown again."""
-        text = clean(row.text or "").rstrip("\ufffd")
+        text = clean("\n".join(filter(None, (row.text, row.transcript)))).rstrip("\ufffd")
         if not text.startswith(self._shown):
             self._out.print(Text("\n… changed to:", "dim"))
             self._shown = ""

@@ -60,7 +60,9 @@ def print_message(out: Console, row: ThreadMessage, step: Step, files: list[Ment
 
     Prints nothing of one that says nothing.
     """
-    if row.visible and not (row.text or files or sources or row.live or step.gap or len(step.siblings) > 1):
+    if row.visible and not (
+        row.text or row.transcript or files or sources or row.live or step.gap or len(step.siblings) > 1
+    ):
         return  # the page shows nothing of it either
     out.print()
     if step.gap:
@@ -125,7 +127,7 @@ def _print_text(out: Console, row: ThreadMessage, sources: list[Source]) -> None
 
 def _without_marks(row: ThreadMessage, sources: list[Source]) -> str:
     """The text with citation marks as the numbers of the sources under it."""
-    text = row.text or ""
+    text = "\n".join(filter(None, (row.text, row.transcript)))
     if _MARKED.search(text) is None:
         return text
     from analysis.rendering.sources import MARK, Cited, without_marks

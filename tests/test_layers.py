@@ -81,7 +81,6 @@ def test_no_module_shadows_one_that_mitmproxy_could_import() -> None:
 _ASKS_ITSELF = {
     "analysis/commands/sql.py": "runs what the person wrote",
     "analysis/fidelity.py": "counts the files of an import a second time and apart, in a database of its own",
-    "analysis/report/figures.py": "sums up a year",
 }
 
 

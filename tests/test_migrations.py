@@ -237,6 +237,34 @@ def test_vacuum_keeps_search_and_messages_together(archive: Archive) -> None:
     )
 
 
+def test_what_an_earlier_version_stored_is_searched_to_its_last_letter_and_aloud(tmp_path: Path) -> None:
+    spoken = '{"parts": [{"content_type": "audio_transcription", "text": "A cuckoo"}, "x", {"text": 1}]}'
+    rows = [
+        ("text", "我学习量子力学", None, 0), ("multimodal_text", "x", spoken, 0), ("multimodal_text", "y", "{\"audio_transcription\"", 0),
+        ("text", "growing cuckoo", None, 1),
+    ]  # fmt: skip
+    path = tmp_path / "old.db"
+    with closing(opened_at(path, 3)) as db:
+        db.executemany("INSERT INTO messages (id, content_type, text, content, live) VALUES ('A', ?, ?, ?, ?)", rows)
+    Store.open(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT rowid FROM messages_fts WHERE messages_fts MATCH 'cuckoo'").fetchall() == [(2,)]
+        assert [row[0] for row in db.execute("SELECT transcript FROM messages ORDER BY n")] == [
+            None,
+            "A cuckoo",
+            None,
+            None,
+        ]
+        db.execute("CREATE VIRTUAL TABLE temp.threes USING fts5vocab('main', 'messages_fts_cjk', 'instance')")
+        found = db.execute(
+            "SELECT DISTINCT doc FROM temp.threes WHERE term >= '力学' AND term < '力学' || char(1114111)"
+        )
+        assert found.fetchall() == [(1,)]
+        for index in ("messages_fts", "messages_fts_cjk"):
+            db.execute("UPDATE messages SET live = 0, text = 'done'")
+            db.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
+
+
 def test_turns_are_found_by_index_also_where_sqlite_knows_nothing_of_the_archive(archive: Archive) -> None:
     plan = [row["detail"] for row in archive.rows("EXPLAIN QUERY PLAN SELECT * FROM turns")]
     assert "SEARCH m USING INDEX messages_stream_id (stream_id=?)" in plan

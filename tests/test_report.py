@@ -80,8 +80,8 @@ def test_the_figures_of_a_year_are_those_of_that_year(archive: Archive) -> None:
     assert year.hours == [{"weekday": 0, "hour": 15, "prompts": 1}, {"weekday": 1, "hour": 18, "prompts": 1}]
     assert year.thinking == [{"month": "2025-06", "minutes": 1.5, "thoughts": 1}]
     assert [(thread["title"], thread["messages"]) for thread in year.threads] == [("Tides", 5)]
-    assert year.sites == [{"site": "example.org", "citations": 3}]
-    assert [row["asset_id"] for row in year.images] == ["file_1"]
+    assert year.sites == [{"site": "example.org", "answers": 1}]
+    assert [image.asset_id for image in year.images] == ["file_1"]
 
 
 def test_the_page_is_written_private_and_whatever_titles_say_only_its_own_scripts_run(tmp_path: Path) -> None:

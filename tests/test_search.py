@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analysis.queries.search import MOST, Question, find, models
-from tests.recording import FINISHED, Archive, envelope, message, v0
+from tests.recording import FINISHED, STARTED, Archive, envelope, message, v0
 
 
 def archive_of(archive: Archive, *texts: str) -> sqlite3.Connection:
@@ -41,6 +41,8 @@ TEXTS = [
     "한국어로 말해요",
     "น้ำขึ้นน้ำลง",
     "the 海 tide is high",
+    "好",
+    "良い",
 ]
 
 
@@ -64,10 +66,48 @@ TEXTS = [
         ("学习 量子力学", {"m4"}),
         ("high 海 tide", {"m8"}),
         ("high 海 TÍDES", set()),
+        ("力学", {"m4"}),
+        ("怪", {"m3"}),
+        ("ลง", {"m7"}),
+        ("好", {"m9"}),
+        ("良い", {"m10"}),
     ],
 )  # fmt: skip
 def test_words_find_messages(archive: Archive, words: str, ids: set[str]) -> None:
     assert set(found(archive, TEXTS, words)) == ids
+
+
+def spoken(identity: str, *heard: str) -> dict[str, Any]:
+    parts = [{"content_type": "audio_transcription", "text": text, "direction": "in"} for text in heard]
+    content = {"content_type": "multimodal_text", "parts": [*parts, {"content_type": "audio_asset_pointer"}]}
+    return message(identity, content=content, status=FINISHED, author={"role": "user"})
+
+
+def test_what_was_said_aloud_is_found(archive: Archive) -> None:
+    said = [
+        spoken("A", "Is this a cuckoo?", "Or a tit?"),
+        spoken("B", "这是什么鸟"),
+        message("C", "Here", status=FINISHED),
+    ]
+    archive.record(v0(*map(envelope, said)))
+    assert archive.row("SELECT text, transcript FROM messages WHERE id = 'A'") == {
+        "text": "", "transcript": "Is this a cuckoo?\nOr a tit?"
+    }  # fmt: skip
+    with contextlib.closing(archive_of(archive, "No bird")) as db:
+        for words, hit, piece in (
+            ("cuckoo", "A", "cuckoo"),
+            ("tit", "A", "tit"),
+            ("鸟", "B", "鸟"),
+            ("什么", "B", "什么"),
+        ):
+            (only,) = find(db, Question(words)).hits
+            assert (only.id, [text for text, is_hit in only.snippet if is_hit]) == (hit, [piece])
+    # What is said later takes the place of it in both indexes, and what is deleted leaves them.
+    archive.record(v0(envelope(spoken("A", "It is a 麻雀"))), stream_id="later", clock=lambda _: STARTED + 60_000_000)
+    with contextlib.closing(sqlite3.connect(archive.path)) as db, db:
+        db.execute("DELETE FROM messages WHERE id = 'B'")
+    with contextlib.closing(archive_of(archive)) as db:
+        assert [len(find(db, Question(words)).hits) for words in ("cuckoo", "麻雀", "雀", "鸟")] == [0, 1, 1, 0]
 
 
 @pytest.mark.parametrize(

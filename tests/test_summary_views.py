@@ -1,7 +1,16 @@
 """The views that sum up say what is in the archive, of made up exchanges whose numbers are known."""
 
+import contextlib
+import time
 from typing import Any
 
+import pytest
+
+from analysis.clock import zone
+from analysis.queries import open_archive
+from analysis.queries.named import answers
+from analysis.queries.usage import activity
+from analysis.report.figures import figures, years
 from tests.recording import FINISHED, STATUS, Archive, delta, envelope, message, request, shown, v0, v1
 
 
@@ -78,6 +87,38 @@ def test_the_time_to_the_first_token_is_that_of_answers_somebody_saw(archive: Ar
         request("U"), clock=lambda _: 1_790_000_000_000_000 + 1_500_000,
     )  # fmt: skip
     assert archive.row("SELECT average_seconds_to_first_token AS s FROM model_usage") == {"s": 1.5}
+
+
+def test_days_are_those_of_the_clock_of_who_asks(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One day and one hour everywhere: in the view, the figures, the charts and the report."""
+    said = message(
+        "U", "Late", author={"role": "user"}, status=FINISHED, create_time=1_798_756_200
+    )  # 31 December 2026, 22:30 UTC
+    archive.record(v0(envelope(said), envelope(answer("A", "Later", create_time=1_798_756_260))))
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert [row["day"] for row in archive.rows("SELECT day FROM daily_activity")] == ["2026-12-31"]
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert [row["day"] for row in archive.rows("SELECT day FROM daily_activity")] == ["2027-01-01"]
+        with contextlib.closing(open_archive(archive.path)) as db:
+            assert [row.period for row in activity(db, "month")] == ["2027-01"]
+            assert answers(db, "prompts_per_day", since="2027-01-01", until="2027-01-01") == [
+                {"day": "2027-01-01", "prompts": 1}
+            ]
+            assert answers(db, "prompts_per_day", until="2026-12-31") == []
+            assert answers(db, "prompts_by_hour_weekday") == [{"weekday": 5, "hour": 7, "prompts": 1}]
+            assert years(db) == (2027, 2027)
+            year = figures(db, 2027)
+            assert (year.hours, year.totals["prompts"], year.models) == (
+                [{"weekday": 5, "hour": 7, "prompts": 1}], 1, [{"month": "2027-01", "model": "gpt-5-5", "answers": 1}]
+            )  # fmt: skip
+            assert figures(db, 2026).days == []
+            assert zone() == "Asia/Tokyo"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_days_have_what_was_said_and_made_on_them(archive: Archive) -> None:

@@ -19,7 +19,11 @@ _VERY_MANY = 500
 # SQLite's usual page cache is smaller than what so many messages touch: pages would be written, and read, twice.
 _MANY_KIB, _FEW_KIB = 16_000, 2_000
 
-_INDEXES = ("messages_fts", "messages_fts_cjk")
+_INDEX = {
+    "messages_fts": "INSERT INTO messages_fts (rowid, text, transcript)"
+    " SELECT n, text, transcript FROM messages WHERE live = 0 AND n > ?",
+    "messages_fts_cjk": "INSERT INTO messages_fts_cjk (rowid, text) SELECT n, text FROM messages_in_parts WHERE n > ?",
+}
 
 # An index gathers so many bytes before it writes a segment, and merges segments from so many on: at its usual 4 what
 # is indexed together would be written again and again. 0 leaves merging to FTS5's other rule, of 16 segments.
@@ -52,13 +56,10 @@ def indexed_together(db: sqlite3.Connection, records: Sequence[Record]) -> Itera
 
 def _index_after(db: sqlite3.Connection, last: int, settings: Mapping[str, int]) -> None:
     """Index all messages after this one."""
-    for index in _INDEXES:
+    for index, entering in _INDEX.items():
         usual = _USUAL | {row["k"]: row["v"] for row in db.execute(f"SELECT k, v FROM {index}_config")}
         _set(db, index, settings)
-        also = " AND in_parts" if index == "messages_fts_cjk" else ""
-        db.execute(
-            f"INSERT INTO {index} (rowid, text) SELECT n, text FROM messages WHERE live = 0 AND n > ?{also}", (last,)
-        )
+        db.execute(entering, (last,))
         _set(db, index, {name: usual[name] for name in settings})
 
 

@@ -19,7 +19,7 @@ from addon.answers.messages import continues
 from addon.records import Message, MessageGrowth
 from addon.store.attachments import adopt, attach
 from addon.store.rows import ensure_conversation, timestamp
-from addon.store.search_rows import in_parts
+from addon.store.search_rows import in_parts, transcript
 from addon.store.version_rows import remember, was_emptied, was_put_aside
 from addon.wire.payload import loads
 
@@ -39,7 +39,7 @@ _AS_IS = (
 )  # fmt: skip
 _PARENT = ("parent_id", "parent_certainty")
 _TIMES = ("created_at", "updated_at", "first_token_at", "completed_at")
-_COLUMNS = (*_AS_IS, *_TIMES, "last_seen_at", "first_seen_at", "in_parts")
+_COLUMNS = (*_AS_IS, *_TIMES, "last_seen_at", "first_seen_at", "transcript", "in_parts")
 _SAID = tuple(name for name in _AS_IS if name not in ("stream_id", "source", "live", "damaged"))
 _as_is, _times, _said = attrgetter(*_AS_IS), attrgetter(*_TIMES), attrgetter(*_SAID)
 _known_said = itemgetter(*_SAID, "created_at", "updated_at")
@@ -259,6 +259,7 @@ def _known(new: Message, old: sqlite3.Row) -> dict[str, Any]:
     columns |= {name: old[name] for name in _remembered(new, old) if columns[name] is None}
     if not _knows_parent(new, old, at_least=old["parent_certainty"]):
         columns |= {name: old[name] for name in _PARENT}
+    columns["transcript"], columns["in_parts"] = _searched(columns["text"], columns["content"])
     return columns
 
 
@@ -288,8 +289,9 @@ def _remembered(new: Message, old: sqlite3.Row) -> tuple[str, ...]:
 
 
 def _update(db: sqlite3.Connection, number: int, values: dict[str, Any]) -> None:
-    if "text" in values:
-        values = values | {"in_parts": in_parts(values["text"])}
+    if "text" in values and "content" in values:
+        heard, parts = _searched(values["text"], values["content"])
+        values = values | {"transcript": heard, "in_parts": parts}
     assignments = ", ".join(f"{name} = ?" for name in values)
     db.execute(f"UPDATE messages SET {assignments} WHERE n = ?", [*values.values(), number])
 
@@ -305,8 +307,14 @@ def _values(message: Message) -> tuple[Any, ...]:
         *map(timestamp, _times(message)),
         timestamp(message.at),
         timestamp(message.first_seen_at or message.at),
-        in_parts(message.text),
+        *_searched(message.text, message.content),
     )
+
+
+def _searched(text: str | None, content: str | None) -> tuple[str | None, bool]:
+    """What is searched besides the text, and whether parts of words are."""
+    heard = transcript(content)
+    return heard, in_parts(text) or in_parts(heard)
 
 
 def _is_taken_away(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:

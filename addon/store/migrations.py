@@ -10,6 +10,8 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from addon.archive import VERSION
+from addon.store.activity_views import ACTIVITY_VIEWS, INDEXES
+from addon.store.search_tables import SEARCH
 from addon.store.summary_views import SUMMARY_INDEXES, SUMMARY_VIEWS
 from addon.store.thread_views import THREADS
 from addon.store.turn_views import TURN_VIEWS
@@ -300,6 +302,16 @@ def large_archives(db: Database) -> None:
     """What takes too long with a million messages."""
     db.execute("DROP INDEX messages_parent_id")
     for name, query in (("threads", THREADS), ("turns", _TURNS_BY_TURN)):
+        db.execute(f"DROP VIEW {name}")
+        db.execute(f"CREATE VIEW {name} AS {query}")
+
+
+@migrations(name="0004_words_and_days")
+def words_and_days(db: Database) -> None:
+    """What was said aloud is searched too, texts to their last letter; days are those of the person's clock."""
+    for statement in _statements(SEARCH) + _statements(INDEXES):
+        db.execute(statement)
+    for name, query in ACTIVITY_VIEWS.items():
         db.execute(f"DROP VIEW {name}")
         db.execute(f"CREATE VIEW {name} AS {query}")
 

@@ -1,6 +1,8 @@
-"""Which texts are searched by parts of words too: those in scripts without blanks between words, and code."""
+"""What is searched of messages besides their texts, and which of both by parts of words too."""
 
 import re
+
+from addon.wire.payload import array, loads, mapping, scalars
 
 # Scripts without blanks between words (Thai to Khmer, Chinese, Japanese, Korean), and code.
 _IN_PARTS = re.compile(
@@ -14,3 +16,12 @@ def in_parts(text: str | None) -> bool:
     if text is None or text.isascii():
         return text is not None and "```" in text
     return _IN_PARTS.search(text) is not None
+
+
+def transcript(content: str | None) -> str | None:
+    """What was said aloud in a message, as the service heard it: the `audio_transcription` parts, a line each."""
+    if content is None or '"audio_transcription"' not in content:
+        return None
+    parts = map(mapping, array(mapping(loads(content.encode())).get("parts")))
+    heard = [part.get("text") for part in parts if part.get("content_type") == "audio_transcription"]
+    return scalars("\n".join(text for text in heard if isinstance(text, str))) or None

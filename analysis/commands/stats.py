@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TITLES = {
     "models": "Models",
     "speed": "Time to the first token",
-    "activity": "Activity per {per}",
+    "activity": "Activity per {per} ({zone})",
     "tools": "Tools",
     "images": "Images",
     "sizes": "Sizes",
@@ -45,7 +45,7 @@ class _Subject(NamedTuple):
 def command(subjects: tuple[str, ...], per: str, form: Form | None, database: Path) -> None:
     """Figures of the whole archive; with SUBJECTS (models, speed, activity, tools, images, sizes) only those.
 
-    Programs ask for one subject at a time. Days are those of UTC.
+    Programs ask for one subject at a time. Days are those of this machine's clock.
 
     \b
     chatgpt-capture stats
@@ -55,13 +55,14 @@ def command(subjects: tuple[str, ...], per: str, form: Form | None, database: Pa
         raise click.UsageError(f"For programs name one subject: {', '.join(_SUBJECTS)}.")
     from rich.text import Text
 
+    from analysis.clock import zone
     from analysis.terminal import console, print_table
 
     out = console()
     with reading(database) as db:
         for place, name in enumerate(subjects or _SUBJECTS):
             if form is None:  # before the figures, which may take seconds
-                title = _TITLES[name].format(per=per)
+                title = _TITLES[name].format(per=per, zone=zone())
                 out.print(Text.assemble("\n" if place else "", (title, "bold green")))
                 sys.stdout.flush()
             subject = _READ[name](db, cast("Period", per))

@@ -36,7 +36,10 @@ class ChatExport:
 def _turns(path: Iterable[Said]) -> list[dict[str, str]]:
     turns: list[dict[str, str]] = []
     for said in path:
-        role, text = _role(said), without_marks(said.row["text"] or "").strip()
+        role, text = (
+            _role(said),
+            without_marks("\n".join(filter(None, (said.row["text"], said.row["transcript"])))).strip(),
+        )
         if not text:
             continue
         if turns and turns[-1]["role"] == role:

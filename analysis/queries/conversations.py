@@ -118,10 +118,10 @@ _TOLD = tuple(
 )
 _IN_SHORT = """
     SELECT s.id, s.title, s.default_model_slug, s.is_temporary, s.is_archived, s.is_starred, s.messages, s.images,
-           s.live OR EXISTS (SELECT 1 FROM streams e WHERE e.conversation_id = s.id AND e.state = 'streaming'
-                             AND e.kind IN ('turn', 'resume', 'topic')),
-           (SELECT substr(m.text, 1, 300) FROM messages m WHERE m.conversation_id = s.id AND m.role = 'user'
-            AND m.visible = 1 AND m.text <> '' ORDER BY m.created_at DESC LIMIT 1)
+           s.live,
+           (SELECT substr(coalesce(nullif(m.text, ''), m.transcript), 1, 300) FROM messages m
+            WHERE m.conversation_id = s.id AND m.role = 'user' AND m.visible = 1
+            AND (m.text <> '' OR m.transcript <> '') ORDER BY m.created_at DESC LIMIT 1)
     FROM json_each(?) wanted JOIN conversation_summaries s ON s.id = wanted.value"""
 _SPOKE = "SELECT 1 FROM messages WHERE conversation_id = ? AND model_slug >= ? AND model_slug < ? LIMIT 1"
 

@@ -84,10 +84,7 @@ class ImageFilter:
     stored: bool = False
 
 
-# The service says that an image has 0 bytes when it does not know yet how many.
-_SIZE = "coalesce(nullif(size_bytes, 0), (SELECT a.size_bytes FROM assets a WHERE a.id = asset_id)) AS size_bytes"
-_COLUMNS = ", ".join(_SIZE if name == "size_bytes" else name for name in Image._fields)
-_GALLERY = f"SELECT {_COLUMNS} FROM image_gallery"
+_GALLERY = f"SELECT {', '.join(Image._fields)} FROM image_gallery"
 
 
 def images(

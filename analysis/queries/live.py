@@ -19,13 +19,14 @@ class GrowingMessage(NamedTuple):
     content_type: str | None
     status: str | None
     text: str | None
+    transcript: str | None
     model_slug: str | None
     live: int
     visible: int
 
 
 _QUERY = """SELECT m.n, m.id, m.conversation_id, c.title, m.role, m.author_name, m.recipient, m.content_type, m.status,
-                   m.text, m.model_slug, m.live, m.visible
+                   m.text, m.transcript, m.model_slug, m.live, m.visible
             FROM messages m LEFT JOIN conversations c ON c.id = m.conversation_id WHERE {} ORDER BY m.n"""
 
 

@@ -1,19 +1,49 @@
 """Questions that archives answer well, as SQL with a name: the charts, the canned queries, everybody's own beginnings.
 
-Days are given as `:since` and `:until` (ISO 8601, both included); empty means without a limit. Where a question can be
-about any number of rows, an index answers it.
+Days are those of this machine's clock, given as `:since` and `:until` (`2026-11-23`, both included); empty means
+without a limit. A message is of the day that the service says; one of which it says none is of no day. Counted are the
+messages that the page shows. Where a question can be about any number of rows, an index answers it.
 """
 
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-_FROM = "coalesce(nullif(:since, ''), '0')"
-_TO = "coalesce(nullif(:until, ''), '9') || 'T24'"
+from analysis.queries.sources import CITED, HOST
+
+_UTC = "%Y-%m-%dT%H:%M:%S"
+_FROM = f"coalesce(strftime('{_UTC}', :since, 'utc'), '0')"
+_TO = f"coalesce(strftime('{_UTC}', :until, '+1 day', 'utc'), '9')"
+IS_ANSWER = """role = 'assistant' AND visible = 1
+    AND coalesce(content_type, '') NOT IN ('thoughts', 'reasoning_recap')"""
 
 
 def _between(column: str) -> str:
-    return f"{column} >= {_FROM} AND {column} < {_TO}"
+    return f"{column} >= {_FROM}\n    AND {column} < {_TO}"
+
+
+def _local(form: str, column: str = "created_at") -> str:
+    return f"strftime('{form}', {column}, 'localtime')"
+
+
+def _ranked(title: str, description: str, measure: str, better: str, where: str) -> "Question":
+    """The middle and the 90th of 100 answers by model, of the exchanges that asked and in which the answer came."""
+    return Question(
+        title,
+        description,
+        f"""WITH seen AS (
+    SELECT m.model_slug AS model, {measure} AS measured
+    FROM streams s JOIN messages m ON m.stream_id = s.id
+    WHERE s.kind = 'turn' AND s.first_token_at IS NOT NULL AND m.role = 'assistant' AND m.end_turn = 1
+    AND m.model_slug > ''{where} AND {_between("s.started_at")}),
+ranked AS (
+    SELECT model, measured, row_number() OVER (PARTITION BY model ORDER BY measured {better}) AS place,
+           count(*) OVER (PARTITION BY model) AS answers
+    FROM seen WHERE measured IS NOT NULL)
+SELECT model, max(answers) AS answers, round(max(iif(place = (answers + 1) / 2, measured, NULL)), 3) AS p50,
+       round(max(iif(place = (answers * 9 + 9) / 10, measured, NULL)), 3) AS p90
+FROM ranked GROUP BY model ORDER BY answers DESC, model""",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,65 +71,63 @@ QUESTIONS: dict[str, Question] = {
     "prompts_per_day": Question(
         "Prompts per day",
         "How many messages you sent on each day.",
-        f"""SELECT substr(created_at, 1, 10) AS day, count(*) AS prompts
+        f"""SELECT {_local("%Y-%m-%d")} AS day, count(*) AS prompts
 FROM messages
-WHERE role = 'user' AND {_between("created_at")}
+WHERE role = 'user' AND visible = 1 AND {_between("created_at")}
 GROUP BY day ORDER BY day""",
     ),
     "prompts_per_month": Question(
         "Prompts per month",
         "How many messages you sent in each month.",
-        f"""SELECT substr(created_at, 1, 7) AS month, count(*) AS prompts
+        f"""SELECT {_local("%Y-%m")} AS month, count(*) AS prompts
 FROM messages
-WHERE role = 'user' AND {_between("created_at")}
+WHERE role = 'user' AND visible = 1 AND {_between("created_at")}
 GROUP BY month ORDER BY month""",
     ),
     "prompts_by_hour_weekday": Question(
         "Prompts by hour and weekday",
         "When you ask, in your own time zone. Where weekdays are numbers, 0 is Sunday.",
-        f"""SELECT CAST(strftime('%w', created_at, 'localtime') AS INTEGER) AS weekday,
-       CAST(strftime('%H', created_at, 'localtime') AS INTEGER) AS hour, count(*) AS prompts
+        f"""SELECT CAST({_local("%w")} AS INTEGER) AS weekday,
+       CAST({_local("%H")} AS INTEGER) AS hour, count(*) AS prompts
 FROM messages
-WHERE role = 'user' AND {_between("created_at")}
+WHERE role = 'user' AND visible = 1 AND {_between("created_at")}
 GROUP BY weekday, hour ORDER BY weekday, hour""",
     ),
     "answers_by_model_month": Question(
         "Answers by model and month",
         "Which models answered, month by month.",
-        f"""SELECT substr(created_at, 1, 7) AS month, model_slug AS model, count(*) AS messages
+        f"""SELECT {_local("%Y-%m")} AS month, model_slug AS model, count(*) AS answers
 FROM messages
-WHERE model_slug > '' AND {_between("created_at")}
+WHERE model_slug > '' AND {IS_ANSWER} AND {_between("created_at")}
 GROUP BY month, model ORDER BY month, model""",
     ),
-    "time_to_first_token_by_model": Question(
+    "time_to_first_token_by_model": _ranked(
         "Time to the first token by model",
-        "Seconds from sending to the first token, by the model asked for: the middle (p50), one in ten exceeds p90.",
-        f"""WITH turns AS (
-    SELECT coalesce(requested_model, 'unknown') AS model,
-           (julianday(first_token_at) - julianday(started_at)) * 86400 AS seconds
-    FROM streams
-    WHERE first_token_at IS NOT NULL AND {_between("started_at")}),
-ranked AS (
-    SELECT model, seconds, row_number() OVER (PARTITION BY model ORDER BY seconds) AS place,
-           count(*) OVER (PARTITION BY model) AS answers
-    FROM turns)
-SELECT model, max(answers) AS answers,
-       round(min(CASE WHEN place >= answers * 0.5 THEN seconds END), 3) AS p50,
-       round(min(CASE WHEN place >= answers * 0.9 THEN seconds END), 3) AS p90
-FROM ranked GROUP BY model ORDER BY answers DESC""",
+        "Seconds from sending to the first token, by the model that answered: the middle, and what one in ten exceeds.",
+        "(julianday(s.first_token_at) - julianday(s.started_at)) * 86400",
+        "ASC",
+        " AND s.first_token_at >= s.started_at",
+    ),
+    "writing_speed_by_model": _ranked(
+        "Writing speed by model",
+        "Characters a second from the first token to the last: the middle (p50), nine in ten are faster than p90.",
+        """length(m.text)
+               / nullif((julianday(m.completed_at) - julianday(m.first_token_at)) * 86400, 0)""",
+        "DESC",
+        "",
     ),
     "answer_length_by_month": Question(
         "Length of answers",
         "Characters of an answer on average, by month.",
-        f"""SELECT substr(created_at, 1, 7) AS month, count(*) AS answers, round(avg(length(text))) AS characters
+        f"""SELECT {_local("%Y-%m")} AS month, count(*) AS answers, round(avg(length(text))) AS characters
 FROM messages
-WHERE role = 'assistant' AND visible = 1 AND content_type = 'text' AND {_between("created_at")}
+WHERE {IS_ANSWER} AND {_between("created_at")}
 GROUP BY month ORDER BY month""",
     ),
     "images_per_month": Question(
         "Images per month",
         "How many images were made, by month and by what became of them.",
-        f"""SELECT substr(created_at, 1, 7) AS month, status, count(*) AS images
+        f"""SELECT {_local("%Y-%m")} AS month, status, count(*) AS images
 FROM image_generations
 WHERE {_between("created_at")}
 GROUP BY month, status ORDER BY month""",
@@ -107,35 +135,34 @@ GROUP BY month, status ORDER BY month""",
     "thinking_time_per_month": Question(
         "Thinking time",
         "Minutes that models thought before they answered, by month.",
-        f"""SELECT substr(created_at, 1, 7) AS month, count(*) AS thoughts,
+        f"""SELECT {_local("%Y-%m")} AS month, count(*) AS thoughts,
        round(sum(reasoning_seconds) / 60, 1) AS minutes
 FROM messages
-WHERE role = 'assistant' AND content_type = 'thoughts' AND reasoning_seconds > 0 AND {_between("created_at")}
+WHERE role = 'assistant' AND reasoning_seconds > 0 AND {_between("created_at")}
 GROUP BY month ORDER BY month""",
     ),
     "conversation_lengths": Question(
         "Lengths of conversations",
         "How many conversations have how many messages: 8 stands for 8 to 15, 16 for 16 to 31.",
         f"""WITH sizes AS (
-    SELECT (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id) AS size
+    SELECT (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.visible = 1) AS size
     FROM conversations c WHERE {_between("c.last_seen_at")})
 SELECT 1 << CAST(log2(size) AS INTEGER) AS messages, count(*) AS conversations
 FROM sizes WHERE size > 0 GROUP BY 1 ORDER BY 1""",
     ),
     "most_cited_sites": Question(
         "Most cited sites",
-        "The sites that answers named most often as their sources.",
-        """SELECT replace(substr(url, 1, instr(substr(url, 9) || '/', '/') + 7), 'https://www.', 'https://') AS site,
-       count(*) AS citations
-FROM citations
-WHERE url LIKE 'http%'
-GROUP BY site ORDER BY citations DESC LIMIT 30""",
+        "The sites that most answers name as their sources.",
+        f"""SELECT {HOST} AS site, count(DISTINCT c.url) AS pages, count(DISTINCT c.message_n) AS answers
+FROM citations c
+WHERE {CITED}
+GROUP BY site HAVING site <> '' ORDER BY answers DESC, site LIMIT 30""",
     ),
     "search_messages": Question(
         "Search messages",
         'Messages that hold these words, the best first. FTS5 syntax: two words, "a phrase", a*, a OR b, a NOT b.',
         """SELECT m.n AS message, c.title, m.role, m.created_at,
-       snippet(messages_fts, 0, '[', ']', '…', 24) AS found
+       snippet(messages_fts, -1, '[', ']', '…', 24) AS found
 FROM messages_fts
 JOIN messages m ON m.n = messages_fts.rowid
 LEFT JOIN conversations c ON c.id = m.conversation_id
@@ -171,11 +198,12 @@ ORDER BY started_at DESC LIMIT 500""",
     "longest_conversations": Question(
         "Longest conversations",
         "The conversations with the most messages.",
-        """SELECT c.id AS conversation_id, c.title, counted.messages, c.last_seen_at
-FROM (SELECT conversation_id, count(*) AS messages FROM messages GROUP BY conversation_id
-      ORDER BY messages DESC LIMIT 100) counted
+        f"""SELECT c.id AS conversation_id, c.title, counted.messages, c.last_seen_at
+FROM (SELECT conversation_id, count(*) AS messages FROM messages
+      WHERE visible = 1 AND conversation_id > '' AND {_between("created_at")}
+      GROUP BY conversation_id ORDER BY messages DESC, conversation_id LIMIT 100) counted
 JOIN conversations c ON c.id = counted.conversation_id
-ORDER BY counted.messages DESC""",
+ORDER BY counted.messages DESC, c.id""",
     ),
     "edited_prompts": Question(
         "Edited prompts",
@@ -183,7 +211,7 @@ ORDER BY counted.messages DESC""",
         f"""SELECT conversation_id, parent_id, count(*) AS versions, min(created_at) AS first_at,
        max(text) AS one_of_them
 FROM messages
-WHERE role = 'user' AND parent_id IS NOT NULL AND {_between("created_at")}
+WHERE role = 'user' AND visible = 1 AND parent_id IS NOT NULL AND {_between("created_at")}
 GROUP BY conversation_id, parent_id HAVING count(*) > 1
 ORDER BY first_at DESC LIMIT 200""",
     ),
@@ -225,8 +253,8 @@ FROM image_generations WHERE seed = :seed ORDER BY created_at""",
     "sources_cited": Question(
         "Sources cited",
         "The pages that answers named most often.",
-        """SELECT url, max(title) AS title, count(*) AS citations
-FROM citations GROUP BY url ORDER BY citations DESC LIMIT 200""",
+        f"""SELECT c.url, max(c.title) AS title, count(DISTINCT c.message_n) AS answers
+FROM citations c WHERE {CITED} GROUP BY c.url ORDER BY answers DESC, c.url LIMIT 200""",
     ),
     "code_blocks": Question(
         "Code blocks",
@@ -246,7 +274,7 @@ FROM unrecognised ORDER BY events DESC""",
     "capture_gaps": Question(
         "Gaps in the capture",
         "Times longer than two days in which nothing was captured.",
-        """WITH days AS (SELECT DISTINCT substr(started_at, 1, 10) AS day FROM streams),
+        f"""WITH days AS (SELECT DISTINCT {_local("%Y-%m-%d", "started_at")} AS day FROM streams),
 following AS (SELECT day, lead(day) OVER (ORDER BY day) AS next_day FROM days)
 SELECT day AS last_day, next_day, CAST(julianday(next_day) - julianday(day) - 1 AS INTEGER) AS days_without
 FROM following WHERE julianday(next_day) - julianday(day) > 2 ORDER BY day DESC""",

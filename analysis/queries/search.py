@@ -220,7 +220,7 @@ def _count(db: sqlite3.Connection, source: str, values: list[str]) -> int:
 
 def hits(db: sqlite3.Connection, numbers: Iterable[int], question: Question) -> Iterator[Hit]:
     """Messages by their numbers, as they are told."""
-    query = """SELECT m.n, m.id, m.conversation_id, c.title, m.role, m.model_slug, m.text,
+    query = """SELECT m.n, m.id, m.conversation_id, c.title, m.role, m.model_slug, m.text, m.transcript,
                       coalesce(m.created_at, m.first_seen_at) AS at
                FROM messages m LEFT JOIN conversations c ON c.id = m.conversation_id WHERE m.n = ?"""
     pattern = _pattern(question.terms)
@@ -228,7 +228,12 @@ def hits(db: sqlite3.Connection, numbers: Iterable[int], question: Question) -> 
         row = db.execute(query, (number,)).fetchone()
         if row is not None:
             told = {name: row[name] for name in ("n", "id", "conversation_id", "title", "role", "model_slug", "at")}
-            yield Hit(**told, snippet=snippet(row["text"] or "", pattern))
+            yield Hit(**told, snippet=snippet(_words(row), pattern))
+
+
+def _words(row: sqlite3.Row) -> str:
+    """What a message says, written and aloud."""
+    return "\n".join(filter(None, (row["text"], row["transcript"])))
 
 
 def snippet(text: str, pattern: re.Pattern[str]) -> tuple[tuple[str, bool], ...]:

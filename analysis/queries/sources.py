@@ -1,4 +1,7 @@
-"""The pages that answers cite."""
+"""The pages that answers cite: those they name, not all that a search had found for them.
+
+How often is told in answers: one that names a page twice cites it once. A site is known by its host, without `www.`.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -24,6 +27,15 @@ class CitedSite(NamedTuple):
     pages: int
     messages: int
 
+
+CITED = "c.kind IS NOT 'search_result'"
+"""Which rows of `citations c` are cited."""
+
+_BARE = "substr(c.url, instr(c.url, '://') + 3)"
+_HOST = f"lower(substr({_BARE}, 1, instr(replace(replace({_BARE}, '?', '/'), '#', '/') || '/', '/') - 1))"
+HOST = f"""iif(c.url LIKE 'http://%' OR c.url LIKE 'https://%',
+           iif({_HOST} LIKE 'www.%', substr({_HOST}, 5), {_HOST}), '')"""
+"""The site of a row of `citations c`, "" where it is none of the web."""
 
 _OF = "FROM citations c JOIN messages m ON m.n = c.message_n"
 
@@ -52,19 +64,24 @@ def cited_pages(
 
 
 def cited_sites(
-    db: sqlite3.Connection, *, conversation_id: str = "", words: str = "", limit: int | None = None
+    db: sqlite3.Connection,
+    *,
+    conversation_id: str = "",
+    words: str = "",
+    between: tuple[str, str] = ("", "9"),
+    limit: int | None = None,
 ) -> list[CitedSite]:
-    """Hosts, the most often cited first."""
+    """Hosts, the most often cited first; `between` are times of the messages, the second not included."""
     where, values = _where(conversation_id, words)
-    bare = "substr(c.url, instr(c.url, '://') + 3)"
-    host = f"lower(substr({bare}, 1, instr({bare} || '/', '/') - 1))"
-    query = f"""SELECT {host} AS host, count(DISTINCT c.url), count(DISTINCT c.message_n) AS messages
-                {_OF} WHERE {where} GROUP BY host ORDER BY messages DESC, host LIMIT ?"""
+    if between != ("", "9"):
+        where, values = f"{where} AND m.created_at >= ? AND m.created_at < ?", [*values, *between]
+    query = f"""SELECT {HOST} AS host, count(DISTINCT c.url), count(DISTINCT c.message_n) AS messages
+                {_OF} WHERE {where} GROUP BY host HAVING host <> '' ORDER BY messages DESC, host LIMIT ?"""
     return [CitedSite(*row) for row in db.execute(query, [*values, -1 if limit is None else limit])]
 
 
 def _where(conversation_id: str, words: str) -> tuple[str, list[str]]:
-    conditions, values = ["1"], []
+    conditions, values = [CITED], []
     if conversation_id:
         conditions.append("m.conversation_id = ?")
         values.append(conversation_id)

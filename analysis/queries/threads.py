@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from analysis.queries.sources import CITED
 from analysis.tree import Step, Tree
 
 _BATCH = 100
@@ -17,7 +18,8 @@ _MENTIONED = """SELECT m.message_n, m.role, a.id, a.kind, a.name, a.width, a.hei
 
 
 class ThreadMessage(NamedTuple):
-    """A node of the tree. `n` numbers messages as they were first seen; `content` and `metadata` are JSON as sent.
+    """A node of the tree. `n` numbers messages as they were first seen; `content` and `metadata` are JSON as sent,
+    `transcript` is what was said aloud.
 
     `visible` is 0 for what the page does not show; `live` is 1 while it grows; `damaged` 1 when it may have a hole.
     """
@@ -31,6 +33,7 @@ class ThreadMessage(NamedTuple):
     channel: str | None
     content_type: str | None
     text: str | None
+    transcript: str | None
     content: str | None
     status: str | None
     end_turn: int | None
@@ -147,9 +150,10 @@ def nameless(db: sqlite3.Connection) -> int:
 
 
 def cited(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[Source]]:
-    """The pages that messages name, in order, by `n`."""
-    query = """SELECT message_n, position, url, title, attribution, snippet FROM citations
-               WHERE message_n IN (SELECT value FROM json_each(?)) ORDER BY message_n, position"""
+    """The pages that messages cite, in order and each once, by `n`."""
+    query = f"""SELECT c.message_n, min(c.position), c.url, c.title, c.attribution, c.snippet FROM citations c
+                WHERE c.message_n IN (SELECT value FROM json_each(?)) AND {CITED}
+                GROUP BY c.message_n, c.url ORDER BY c.message_n, 2"""
     found: dict[int, list[Source]] = defaultdict(list)
     for row in db.execute(query, [json.dumps(list(numbers))]):
         found[row["message_n"]].append(Source(*row))

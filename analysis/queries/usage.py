@@ -1,8 +1,13 @@
-"""Figures: models, times, periods, tools, and how large everything is."""
+"""Figures: models, times, periods, tools, and how large everything is.
+
+Periods are those of this machine's clock. An image counts when it is done.
+"""
 
 import json
 import sqlite3
 from typing import Literal, NamedTuple
+
+from analysis.queries.named import IS_ANSWER, answers
 
 type Period = Literal["day", "week", "month", "year"]
 
@@ -28,13 +33,13 @@ class ModelSpeed(NamedTuple):
 
     model_slug: str
     answers: int
-    seconds_to_first_token_p50: float
-    seconds_to_first_token_p90: float
+    seconds_to_first_token_p50: float | None
+    seconds_to_first_token_p90: float | None
     characters_per_second: float | None
 
 
 class Activity(NamedTuple):
-    """What was said and made in a period; `period` is `2026-11-23`, `2026-W48`, `2026-11` or `2026`. UTC."""
+    """What was said and made in a period; `period` is `2026-11-23`, `2026-W48`, `2026-11` or `2026`."""
 
     period: str
     prompts: int
@@ -67,27 +72,34 @@ def model_usage(db: sqlite3.Connection) -> list[ModelUsage]:
     return [ModelUsage(*row) for row in db.execute(query)]
 
 
-_TIMED = """
-    SELECT m.model_slug, (julianday(s.first_token_at) - julianday(s.started_at)) * 86400 AS wait,
-           length(m.text) / nullif((julianday(m.completed_at) - julianday(m.first_token_at)) * 86400, 0) AS speed
-    FROM streams s JOIN messages m ON m.stream_id = s.id
-    WHERE s.first_token_at IS NOT NULL AND s.kind = 'turn' AND m.role = 'assistant' AND m.end_turn = 1
-      AND m.model_slug IS NOT NULL"""
-
-
 def model_speeds(db: sqlite3.Connection) -> list[ModelSpeed]:
     """Models by their answers that were seen to stream, those with most first."""
-    query = f"""
-        WITH timed AS ({_TIMED}), ranked AS (
-            SELECT model_slug, wait, speed, count(*) OVER of AS answers, count(speed) OVER of AS speeds,
-                   row_number() OVER (PARTITION BY model_slug ORDER BY wait) AS place,
-                   iif(speed IS NULL, NULL, row_number() OVER (PARTITION BY model_slug ORDER BY speed DESC)) AS fast
-            FROM timed WINDOW of AS (PARTITION BY model_slug))
-        SELECT model_slug, max(answers), round(max(iif(place = (answers + 1) / 2, wait, NULL)), 3),
-               round(max(iif(place = (answers * 9 + 9) / 10, wait, NULL)), 3),
-               round(max(iif(fast = (speeds + 1) / 2, speed, NULL)), 1)
-        FROM ranked GROUP BY model_slug ORDER BY 2 DESC, 1"""
-    return [ModelSpeed(*row) for row in db.execute(query)]
+    speeds = {row["model"]: row["p50"] for row in answers(db, "writing_speed_by_model")}
+    waits = answers(db, "time_to_first_token_by_model")
+    return [
+        ModelSpeed(row["model"], row["answers"], row["p50"], row["p90"], _rounded(speeds.get(row["model"])))
+        for row in waits
+    ]
+
+
+def _rounded(speed: float | None) -> float | None:
+    return None if speed is None else round(speed, 1)
+
+
+def totals_of(db: sqlite3.Connection, since: str, until: str) -> dict[str, int]:
+    """Conversations, prompts, answers, and the characters of these, of a time: `until` is not included."""
+    query = f"""SELECT count(DISTINCT conversation_id) AS conversations, coalesce(sum(role = 'user'), 0) AS prompts,
+                       coalesce(sum({IS_ANSWER}), 0) AS answers,
+                       coalesce(sum(iif({IS_ANSWER}, length(text), 0)), 0) AS characters
+                FROM messages WHERE role IN ('user', 'assistant') AND visible = 1
+                  AND created_at >= ? AND created_at < ?"""
+    return dict(db.execute(query, [since, until]).fetchone())
+
+
+def days_known(db: sqlite3.Connection) -> tuple[str, str] | None:
+    """The first and the last day on which anything was said."""
+    first, last = db.execute("SELECT min(day), max(day) FROM daily_activity").fetchone()
+    return (first, last) if first else None
 
 
 # A week is of the year that its Thursday is in. What SQLite itself knows of weeks it knows since 3.46.

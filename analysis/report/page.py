@@ -10,6 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from analysis.clock import zone
 from analysis.exports.media import StoredFiles
 from analysis.rendering import duration
 from analysis.report.figures import Year
@@ -38,6 +39,7 @@ def report_page(year: Year, stored: StoredFiles) -> str:
         Markup("<title>{0} with ChatGPT</title><style>{1}</style></head><body><h1>{0} with ChatGPT</h1>\n").format(
             year.year, Markup((_HERE / "report.css").read_text("utf-8"))
         ),
+        Markup("<p>Days and hours are those of {}.</p>\n").format(zone()),
         _headline(year),
         *(Markup('<section><h2>{}</h2><div id="{}"></div></section>\n').format(title, name) for name, title in _CHARTS),
         _threads(year),
@@ -79,11 +81,11 @@ def _wall(year: Year, stored: StoredFiles) -> Markup:
     """Images as their thumbnails."""
     shown = []
     for row in year.images:
-        file = stored.open(row["thumbnail_path"])
+        file = stored.open(row.thumbnail_path)
         if file is not None:
             with file:
                 content = base64.b64encode(file.read()).decode()
-            prompt = (row["title"] or row["tool_prompt"] or row["user_prompt"] or "An image")[:300]
+            prompt = (row.title or row.tool_prompt or row.user_prompt or "An image")[:300]
             image = Markup('<img src="data:image/webp;base64,{}" alt="{}" title="{}" loading="lazy">')
             shown.append(image.format(content, prompt, prompt))
     if not shown:

@@ -13,7 +13,7 @@ function drawAll() {
   const small = width < 560;
   const few = dark.matches ? "#1d4560" : "#cfe5f5", many = dark.matches ? "#9bdcff" : "#0b4f86";
   const violet = dark.matches ? "#a78bfa" : "#7a5cc4", blue = dark.matches ? "#4fb3d9" : "#2a7f9e";
-  const most = d3.max(year.sites, (row) => row.citations);
+  const most = d3.max(year.sites, (row) => row.answers);
   const shades = { type: "linear", range: [few, many], interpolate: "lab", domain: [1, 1] };
   const shaded = (rows) => ({ ...shades, domain: [1, Math.max(2, d3.max(rows, (row) => row.prompts))] });
   const monthly = { domain: months, tickFormat: (month) => (small ? name(month)[0] : name(month)), label: null };
@@ -70,9 +70,9 @@ function drawAll() {
   });
   draw("sites", year.sites, {
     height: 60 + 24 * year.sites.length, marginBottom: 40, marginLeft: Math.min(220, Math.round(width * 0.45)),
-    x: { grid: true, label: "times cited", interval: Math.ceil(most / (small ? 4 : 8)), tickFormat: "d" },
+    x: { grid: true, label: "answers that cite it", interval: Math.ceil(most / (small ? 4 : 8)), tickFormat: "d" },
     y: { label: null, tickSize: 0 },
-    marks: [Plot.barX(year.sites, { x: "citations", y: "site", fill: blue, sort: { y: "-x" }, tip: true })],
+    marks: [Plot.barX(year.sites, { x: "answers", y: "site", fill: blue, sort: { y: "-x" }, tip: true })],
   });
 }
 

@@ -68,7 +68,7 @@ const kinds = {
     y: { grid: true, label: null, percent: true, tickFormat: (share) => `${share} %` },
     color: { ...frame(width).color, legend: true },
     marks: [
-      Plot.rectY(rows.map(month), Plot.stackY({ offset: "normalize" }, { x: "month", y: "messages", interval: "month", fill: "model", inset: 0.5, tip: true })),
+      Plot.rectY(rows.map(month), Plot.stackY({ offset: "normalize" }, { x: "month", y: "answers", interval: "month", fill: "model", inset: 0.5, tip: true })),
     ],
   })),
   latency: (rows) => (width) => Plot.plot(frame(width, {
@@ -115,7 +115,7 @@ const kinds = {
     marginLeft: Math.min(190, width / 2.4),
     x: { grid: true, label: null, ticks: 5, tickFormat: whole },
     y: { label: null, tickSize: 0, tickFormat: (site) => site.replace(/^https?:\/\//, "").slice(0, 26) },
-    marks: [Plot.barX(rows.slice(0, 12), { x: "citations", y: "site", sort: { y: "-x" }, fill: accent(), rx: 2, inset: 2, tip: true })],
+    marks: [Plot.barX(rows.slice(0, 12), { x: "answers", y: "site", sort: { y: "-x" }, fill: accent(), rx: 2, inset: 2, tip: true })],
   })),
 };
 
