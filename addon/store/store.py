@@ -78,11 +78,14 @@ class Store:
         self.refusal = ""
 
     @classmethod
-    def open(cls, path: Path, *, durable: bool = False, bulk: bool = False) -> "Store":
+    def open(
+        cls, path: Path, *, durable: bool = False, bulk: bool = False, texts: Callable[[bytes], str] | None = None
+    ) -> "Store":
         """Open or create the archive and bring it to the newest schema. Raises `ArchiveError`, `StoreBusy`.
 
         Of the first `DamagedArchive` is for a file of ours that is no sound database any more. With `durable` what has
         been written also survives a power loss, at the price of an fsync a batch. `bulk`: much is written at once.
+        `texts` reads SQLite's, for an archive in which they may be no UTF-8.
         """
         archive.prepare(path)
         try:
@@ -92,6 +95,8 @@ class Store:
             if bulk:
                 # Pages of the indexes change again and again: the log is copied into the file when it has 32 MB.
                 db.execute("PRAGMA wal_autocheckpoint = 8000")
+            if texts is not None:
+                db.text_factory = texts
             return cls(db, path)
         except OSError as error:
             raise StoreBusy(f"no copy of it can be made: {error.strerror}") from None

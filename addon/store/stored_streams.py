@@ -55,7 +55,13 @@ class StoredStreams:
         return [row["id"] for row in self._db.execute(query, KINDS)]
 
     def read(self, identity: str) -> StoredStream | None:
-        """One of them; None when what is kept of it does not suffice to read it again."""
+        """One of them; None when what is kept of it does not suffice to read it again, or cannot be read."""
+        try:
+            return self._read(identity)
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def _read(self, identity: str) -> StoredStream | None:
         row = self._db.execute("SELECT * FROM streams WHERE id = ?", (identity,)).fetchone()
         evidence = self._db.execute(_BODY, (identity,)).fetchone()
         if row is None or evidence is None or evidence["body"] is None or row["started_at"] is None:

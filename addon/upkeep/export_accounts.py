@@ -6,8 +6,9 @@ export sent it (content, metadata, author, status): that is read with today's co
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from addon.answers.messages import Observation, Parent, read_message
 from addon.records import Certainty, Message
@@ -24,14 +25,21 @@ _TOLD = """
       AND m.stream_id IN (SELECT id FROM rebuilt.evidence)"""
 
 
-def export_accounts(database: Path, rebuilt: Path) -> Iterator[Message]:
-    """The accounts that go beyond what was rebuilt from raw bodies; `rebuilt` is the scratch database."""
+def export_accounts(database: Path, rebuilt: Path, texts: Callable[[bytes], Any] = bytes.decode) -> Iterator[Message]:
+    """The accounts that go beyond what was rebuilt from raw bodies; `rebuilt` is the scratch database.
+
+    `texts` reads SQLite's. A row in which something is that cannot be read (`bad_values`) is none.
+    """
     with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
+        db.text_factory = texts
         db.execute("ATTACH ? AS rebuilt", (f"{rebuilt.absolute().as_uri()}?mode=ro",))
         export = db.execute(_EXPORT).fetchone()
         for row in db.execute(_TOLD) if export is not None else ():
-            at = microseconds(row["last_seen_at"])
+            try:
+                at, told = microseconds(row["last_seen_at"]), message_object(row)
+            except (ValueError, TypeError, AttributeError):
+                continue
             seen = Observation(export["id"], "export", at, live=False, document=True)
             parent = Parent(row["parent_id"], placed=row["parent_certainty"] == Certainty.PLACED)
-            yield read_message(row["id"], message_object(row), row["conversation_id"], seen, parent)
+            yield read_message(row["id"], told, row["conversation_id"], seen, parent)

@@ -21,6 +21,7 @@ from addon.store.database import connect
 from addon.store.store import Store, StoreBusy
 from addon.store.stored_streams import StoredStream, StoredStreams
 from addon.upkeep import scratch
+from addon.upkeep.bad_values import AnyText, bad_values, named, undecodable
 from addon.upkeep.differences import Changes, apply
 from addon.upkeep.export_accounts import export_accounts
 from addon.upkeep.scratch_folder import scratch_folder
@@ -36,12 +37,13 @@ class ReparseReport:
     """What reading again came to: `tables` has what it changed, or would change, by table.
 
     `streams` were read, `without_evidence` have ended but cannot be read again, `left_alone` conversations were being
-    captured meanwhile (another run reads them).
+    captured meanwhile (another run reads them). `bad` names values in the archive that cannot be read.
     """
 
     streams: int = 0
     without_evidence: int = 0
     left_alone: int = 0
+    bad: list[str] = field(default_factory=list)
     tables: dict[str, Changes] = field(default_factory=dict)
 
     @property
@@ -73,17 +75,22 @@ def _reparse(database: Path, rebuilt: Path, dry_run: bool, progress: Callable[[i
     began = now()
     with contextlib.closing(connect(database, durable=False)) as db:
         db.execute(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
+        db.text_factory = any_text = AnyText()
+        bad = list(bad_values(db))
         streams = StoredStreams(db)
         ended = streams.ids()
-        evidence = [identity for identity in ended if streams.read(identity) is not None]
+        unreadable = {each.key["id"] for each in bad if each.table == "streams"}
+        evidence = [each for each in ended if each not in unreadable and streams.read(each) is not None]
         Store.open(rebuilt).close()
-        scratch.seed(rebuilt, database, evidence)
-        read = _Replay(streams, Store.open(rebuilt)).run(evidence, progress)
-        with contextlib.closing(Store.open(rebuilt)) as store:
-            for batch in _batches(export_accounts(database, rebuilt)):
+        scratch.seed(rebuilt, database, evidence, bad)
+        read = _Replay(streams, Store.open(rebuilt, texts=any_text)).run(evidence, progress)
+        with contextlib.closing(Store.open(rebuilt, texts=any_text)) as store:
+            for batch in _batches(export_accounts(database, rebuilt, any_text)):
                 store.write(batch)
+        if any_text.met:
+            bad += undecodable(db)
         left_alone, tables = apply(db, rebuilt, read, began, dry_run=dry_run)
-    return ReparseReport(len(read), len(ended) - len(read), left_alone, tables)
+    return ReparseReport(len(read), len(ended) - len(read), left_alone, named(bad), tables)
 
 
 class _Replay:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from addon.store.rows import copied
+from addon.upkeep.bad_values import BadValue, take_out
 
 _MESSAGES = "SELECT n FROM kept.messages WHERE stream_id IS NULL OR stream_id NOT IN (SELECT id FROM evidence)"
 
@@ -36,8 +37,11 @@ _MIXED = """
     SELECT id FROM kept.conversations WHERE digest IS NOT NULL"""
 
 
-def seed(rebuilt: Path, database: Path, evidence: Sequence[str]) -> None:
-    """Fill an empty archive at `rebuilt` from the one at `database`, of which these exchanges are evidence."""
+def seed(rebuilt: Path, database: Path, evidence: Sequence[str], bad: list[BadValue]) -> None:
+    """Fill an empty archive at `rebuilt` from the one at `database`, of which these exchanges are evidence.
+
+    What is `bad` in there is left out.
+    """
     with contextlib.closing(sqlite3.connect(rebuilt, isolation_level=None)) as db:
         db.row_factory = sqlite3.Row
         db.execute("ATTACH ? AS kept", (f"{database}",))
@@ -52,6 +56,7 @@ def seed(rebuilt: Path, database: Path, evidence: Sequence[str]) -> None:
         for table, chosen in _SEED.items():
             names = ", ".join(copied(db, table))
             db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM kept.{table} {chosen}")
+        take_out(db, bad)
         # Whose they are is read again.
         db.execute("UPDATE main.streams SET conversation_id = NULL WHERE id IN (SELECT id FROM evidence)")
         db.execute("COMMIT")

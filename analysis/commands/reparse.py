@@ -19,13 +19,15 @@ def command(dry_run: bool, database: Path) -> None:
     """Read everything again from the raw bodies that were kept, with what this version understands.
 
     After an update this turns what was recorded as not understood into rows. It happens in a scratch database; what
-    differs is brought over in one transaction, also while a capture runs.
+    differs is brought over in one transaction, also while a capture runs. A value in the archive that cannot be read
+    (somebody edited the file) is a line, and the exit code is 1.
 
     \b
     chatgpt-capture reparse --dry-run
     """  # noqa: D301 - click's mark for lines that stay as they are
     from addon.errors import ArchiveError
     from addon.upkeep.reparse import reparse
+    from analysis.import_report import printable
     from analysis.progress import counting
     from analysis.terminal import counted
 
@@ -51,6 +53,10 @@ def command(dry_run: bool, database: Path) -> None:
             click.echo(f"  {table:20}  {told}")
     if not report.changed:
         click.echo("Nothing differs." if dry_run else "Nothing differed.")
+    for line in report.bad:
+        click.echo(f"{database}: {printable(line)}", err=True)
+    if report.bad:
+        raise click.exceptions.Exit(1)
 
 
 @contextlib.contextmanager
