@@ -20,10 +20,10 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.log import ALERT, MitmFormatter
 
 from addon.archive import inflight_folder, prepare
-from addon.endpoints import INTERCEPTED, Endpoint, classify, whole
+from addon.endpoints import EXPECTED, INTERCEPTED, Endpoint, classify, whole
 from addon.errors import ArchiveError
 from addon.journal import FROM_FILE, Journal, Losses, now
-from addon.log_lines import counted, describe, open_addresses, printable, statistics, unquoted
+from addon.log_lines import counted, describe, open_addresses, passed_by, printable, statistics, unquoted
 from addon.recorder_process import RecorderProcess, missing_packages
 from addon.settings import SETTINGS, misspelt
 from addon.socket_tap import BURST_SECONDS, SocketTap
@@ -104,8 +104,12 @@ class ChatGPTCapture:
         self._recorder.start()
         self._intercept = ctx.options.chatgpt_intercept
         if self._intercept == "chatgpt-only" and not ctx.options.allow_hosts:
-            # Everything else passes through with its own certificate, undecrypted. `ignore_hosts` still counts.
+            # Everything else passes through with its own certificate, undecrypted. `ignore_hosts` takes away from that:
+            # who leaves one host alone has not asked for all others to be decrypted.
             ctx.options.update(allow_hosts=list(INTERCEPTED))  # type: ignore[no-untyped-call]
+        hosts = EXPECTED if self._serving else ()
+        if passed := passed_by(hosts, ctx.options.allow_hosts, ctx.options.ignore_hosts):
+            logger.warning("ChatGPT Capture: %s", passed)
         if open_to := open_addresses(_listening(), ctx.options.proxyauth):
             logger.warning("ChatGPT Capture: %s", open_to)
 

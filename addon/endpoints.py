@@ -20,6 +20,9 @@ INTERCEPTED = (
 )
 """`allow_hosts` patterns of mitmproxy for the connections worth decrypting; anchored, since mitmproxy searches."""
 
+EXPECTED = ("chatgpt.com", "ws.chatgpt.com", "files.oaiusercontent.com")
+"""One host of each sort that a page of today needs: answers, answers over the WebSocket, files."""
+
 _SOCKET_HOST = re.compile(
     r"(?:ws\.)?chatgpt\.com|chat\.openai\.com|chatgpt-async-webps-[a-z0-9-]+\.(?:webpubsub\.azure|chatgpt)\.com"
 )

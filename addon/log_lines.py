@@ -5,7 +5,7 @@ Of what was said, a line holds the title that the service gave the conversation 
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from addon.journal import Losses
@@ -83,6 +83,21 @@ def open_addresses(listening: Iterable[tuple[str, str]], proxyauth: str | None) 
         f"listening on {', '.join(reachable)} without proxyauth: anybody who reaches this machine can use the proxy;"
         " --listen-host 127.0.0.1 keeps it to this machine"
     )
+
+
+def passed_by(hosts: Iterable[str], allow_hosts: Sequence[str], ignore_hosts: Sequence[str]) -> str | None:
+    """A warning where the person's own options keep hosts from being decrypted that an archive needs; else None.
+
+    The patterns are matched as mitmproxy matches them: anywhere in `host:port`, whatever the case; none allows all.
+    """
+    left = [host for host in hosts if (allow_hosts and not _named(host, allow_hosts)) or _named(host, ignore_hosts)]
+    if not left:
+        return None
+    return f"allow_hosts and ignore_hosts leave {', '.join(left)} undecrypted, as you say: nothing of it is captured"
+
+
+def _named(host: str, patterns: Iterable[str]) -> bool:
+    return any(re.search(pattern, f"{host}:443", re.IGNORECASE) for pattern in patterns)
 
 
 def _is_loopback(host: str) -> bool:

@@ -206,6 +206,7 @@ def test_other_hosts_pass_with_their_own_certificate(tmp_path: Path) -> None:
 
 def test_the_persons_own_hosts_are_respected(tmp_path: Path) -> None:
     answer = loopback.answer([b"hello"], headers=[("content-type", "text/plain")])
+    # `ignore_hosts` takes away and never adds: leaving one host alone opens no other.
     cases: list[tuple[dict[str, object], set[str]]] = [
         ({"chatgpt_intercept": "all"}, {"example.com", "chatgpt.com", "challenges.cloudflare.com"}),
         ({"ignore_hosts": r"^example\.com:"}, {"chatgpt.com"}),
@@ -219,6 +220,7 @@ def test_the_persons_own_hosts_are_respected(tmp_path: Path) -> None:
             for host in ("example.com", "chatgpt.com", "challenges.cloudflare.com"):
                 ca = running.proxy.ca_path if host in decrypted else running.service.ca_path
                 assert loopback.fetch(running.proxy.port, ca, f"https://{host}/").status == 200, (options, host)
+            assert ("leave chatgpt.com" in running.log) == ("chatgpt.com" not in decrypted), (options, running.log)
 
 
 def test_auth_and_challenge_hosts_are_never_decrypted(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 import pytest
 
+from addon.endpoints import EXPECTED, INTERCEPTED
 from addon.journal import Losses
-from addon.log_lines import describe, open_addresses, printable, statistics, unquoted
+from addon.log_lines import describe, open_addresses, passed_by, printable, statistics, unquoted
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,26 @@ def test_where_others_can_reach_the_proxy_is_named(
 ) -> None:
     line = open_addresses(listening, proxyauth)
     assert line is None if named is None else str(line).startswith(f"listening on {named} without proxyauth")
+
+
+@pytest.mark.parametrize(
+    ("allow_hosts", "ignore_hosts", "left"),
+    [
+        ([], [], None),
+        ([*INTERCEPTED], [], None),
+        ([*INTERCEPTED], ["mybank"], None),
+        (["openai", "CHATGPT", "oaiusercontent"], [r"^example\.com:"], None),
+        ([r"^chatgpt\.com:"], [], "ws.chatgpt.com, files.oaiusercontent.com"),
+        (["example"], [], "chatgpt.com, ws.chatgpt.com, files.oaiusercontent.com"),
+        ([*INTERCEPTED], [r"^WS\."], "ws.chatgpt.com"),
+        ([], [r":443$"], "chatgpt.com, ws.chatgpt.com, files.oaiusercontent.com"),
+    ],
+)
+def test_hosts_that_the_persons_own_options_leave_alone_are_named(
+    allow_hosts: list[str], ignore_hosts: list[str], left: str | None
+) -> None:
+    line = passed_by(EXPECTED, allow_hosts, ignore_hosts)
+    assert line is None if left is None else str(line).startswith(f"allow_hosts and ignore_hosts leave {left} undecr")
 
 
 def test_what_a_terminal_would_obey_is_a_question_mark() -> None:
