@@ -1,7 +1,10 @@
 """A real mitmdump with the addon between a loopback service and a client, and what it has written."""
 
 import contextlib
+import functools
+import signal
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +22,11 @@ ADDON = ROOT / "addon" / "chatgpt_capture.py"
 CAPTURES = ROOT.parent / "shared" / "captures"
 
 needs_captures = pytest.mark.skipif(not CAPTURES.is_dir(), reason=f"the real captures are not there: {CAPTURES}")
+
+
+def pytest_configure() -> None:
+    """Who is started in the background ignores Ctrl-C, and so would all programs that tests start and interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
@@ -81,6 +89,24 @@ def wait_for_rows(
     return found
 
 
+@functools.cache
+def authority() -> dict[str, bytes]:
+    """The files of a certificate authority of mitmproxy's, by name: one that it makes itself takes it 0.2 s."""
+    from mitmproxy.certs import CertStore
+
+    with tempfile.TemporaryDirectory() as folder:
+        CertStore.create_store(Path(folder), "mitmproxy", 2048)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def entrust(confdir: Path) -> Path:
+    """Give a mitmdump that is to start the authority that all tests share."""
+    confdir.mkdir(exist_ok=True)
+    for name, held in authority().items():
+        (confdir / name).write_bytes(held)
+    return confdir
+
+
 @contextlib.contextmanager
 def capture(
     folder: Path,
@@ -102,7 +128,7 @@ def capture(
     with (
         loopback.Service(respond or by_prompt) as service,
         loopback.Proxy(
-            service, confdir=folder / "conf", scripts=[*scripts, ADDON], options=settings, args=args
+            service, confdir=entrust(folder / "conf"), scripts=[*scripts, ADDON], options=settings, args=args
         ) as proxy,
     ):
         capturing = Capturing(database, service, proxy, answers)

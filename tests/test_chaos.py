@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.experiments import chaos, hostile
+from scripts.experiments import attacks, chaos, hostile
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found through /proc")
 
@@ -38,7 +38,7 @@ def test_disasters_harm_no_stream_and_lose_no_byte(tmp_path: Path, seed: int) ->
 def test_an_attack_is_marked_and_costs_neither_memory_nor_the_answer_beside_it(
     tmp_path: Path, attack: str, state: str, error: str | None
 ) -> None:
-    coding, chunks = hostile.ATTACKS[attack]
-    got = hostile.read(coding, chunks(), tmp_path, **(hostile.DOCUMENT if attack.startswith("document") else {}))
+    coding, chunks = attacks.ATTACKS[attack]
+    got = hostile.read(coding, chunks(), tmp_path, **(attacks.DOCUMENT if attack.startswith("document") else {}))
     assert (got.state, got.error, got.honest) == (state, error, True)
     assert 0 < got.megabytes < hostile.LIMIT_MEGABYTES

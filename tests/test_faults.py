@@ -9,7 +9,7 @@ from addon.segments import SegmentReader
 from addon.wire.evidence import decompress
 from scripts.experiments.faults import FAULTS, Running, inflict, started
 from scripts.experiments.traffic import Heard, Traffic
-from tests.conftest import rows, wait_for_rows
+from tests.conftest import entrust, rows, wait_for_rows
 
 CLOSED = "SELECT * FROM streams WHERE request_message_id = ? AND state <> 'streaming'"
 
@@ -17,6 +17,7 @@ CLOSED = "SELECT * FROM streams WHERE request_message_id = ? AND state <> 'strea
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_client_gets_every_byte_and_nothing_of_it_is_lost(tmp_path: Path, name: str) -> None:
     fault, traffic = FAULTS[name], Traffic(name, streams=4, events=70)
+    entrust(tmp_path / "conf")
     with started(fault, tmp_path, traffic) as running:
         if running is None:
             pytest.skip("needs root and a small disk of its own, or a C compiler")

@@ -6,6 +6,7 @@ space. What is where:
     traffic     Traffic: many answers at once over HTTP/1.1 and HTTP/2, with strangers beside them; Heard
     machine     processes, locks, disks: what the faults act upon
     faults      FAULTS by name, and `scripts/faults`, which measures each beside the same run without it
-    hostile     ATTACKS by name, and `scripts/hostile`, which says what each costs the recorder
+    attacks     ATTACKS by name: streams that mean harm
+    hostile     `scripts/hostile`, which says what each attack costs the recorder
     chaos       `scripts/chaos`: all at once, by chance, and the audit after it
 """
