@@ -22,6 +22,43 @@ def write_rows(form: Form, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     {"json": _array, "nl": _lines, "csv": _csv}[form](sys.stdout, columns, rows)
 
 
+class RowsAsTheyCome:
+    """The same where nobody knows which row is the last one: each is written out at once."""
+
+    def __init__(self, form: Form, columns: Sequence[str]) -> None:
+        self._form, self._columns = form, columns
+        self._count = 0
+        if form == "csv":
+            csv.writer(sys.stdout).writerow(columns)
+
+    def add(self, row: Sequence[Any]) -> None:
+        """Print a row."""
+        self._count += 1
+        if self._form == "csv":
+            csv.writer(sys.stdout).writerow(row)
+        elif self._form == "nl":
+            _lines(sys.stdout, self._columns, [row])
+        else:
+            sys.stdout.write(("[" if self._count == 1 else ",\n ") + _object(self._columns, row))
+        sys.stdout.flush()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        if self._form == "json":
+            sys.stdout.write("]\n" if self._count else "[]\n")
+            sys.stdout.flush()
+
+
+def write_object(form: Form, told: dict[str, Any], rows: Sequence[str], row: Iterable[Sequence[Any]]) -> None:
+    """Print one object: whole as JSON or on one line, and as CSV the rows that it comes to."""
+    import json
+
+    if form == "csv":
+        write_rows(form, rows, row)
+    else:
+        print(json.dumps(told, ensure_ascii=False, indent=2 if form == "json" else None, default=_bytes))
+
+
 def _array(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     separator = "["
     for row in rows:

@@ -3,9 +3,7 @@
 Where several grow at once the first is shown, and the others after it, with all they said meanwhile.
 """
 
-import json
 import sqlite3
-import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -13,6 +11,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
+from analysis.formats import Form, RowsAsTheyCome
 from analysis.queries.live import (
     GrowingMessage,
     growing_messages,
@@ -79,8 +78,11 @@ class LiveText:
         self._out.print()
 
 
-class LiveLines:
-    """For programs: a JSON object for each message that is finished."""
+class LiveRows:
+    """For programs: a row for each message that is finished."""
+
+    def __init__(self, form: Form) -> None:
+        self._rows = RowsAsTheyCome(form, GrowingMessage._fields)
 
     def began(self, row: GrowingMessage) -> None:
         """Nothing yet."""
@@ -90,11 +92,11 @@ class LiveLines:
 
     def finished(self, row: GrowingMessage) -> None:
         """Write it."""
-        sys.stdout.write(json.dumps(row._asdict(), ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        self._rows.add(row)
 
     def end(self) -> None:
-        """Nothing is left to say."""
+        """Nothing more comes."""
+        self._rows.end()
 
 
 def follow(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
-from click.shell_completion import CompletionItem
+
+from analysis.completing import GIZMO, MODEL
 
 _FORMS = "a year, month, day or time as in 2026, 2026-11, 2026-11-23, 2026-11-23T18:30; today, yesterday, or 7d"
 
@@ -82,8 +82,10 @@ def filter_options[R](function: Callable[..., R]) -> Callable[..., R]:
         return function(only=ConversationFilter(since, until, model, gizmo, with_images=with_images), **others)
 
     of_kind = [
-        click.option("--model", default="", metavar="NAME", help="With an answer of a model whose name begins so."),
-        click.option("--gizmo", default="", metavar="ID", help="Of the GPT or project whose id begins so."),
+        click.option(
+            "--model", default="", type=MODEL, metavar="NAME", help="With an answer of a model whose name begins so."
+        ),
+        click.option("--gizmo", default="", type=GIZMO, metavar="ID", help="Of the GPT or project whose id begins so."),
         click.option("--images", "with_images", is_flag=True, help="With generated images."),
     ]
     return period_options(functools.reduce(lambda done, option: option(done), reversed(of_kind), filtered))
@@ -127,29 +129,6 @@ def limit_option(number: int, what: str) -> Callable[[Any], Any]:
         help=f"How many {what}; 0 for all.",
         callback=lambda _ctx, _param, value: value or None,
     )
-
-
-class ConversationId(click.ParamType[str]):
-    """A conversation, by the beginning of its id; shells complete it."""
-
-    name = "id"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Conversations whose ids begin so, the last active first."""
-        from analysis.errors import Unanswerable
-        from analysis.queries.conversations import conversations
-
-        said = ctx.get_parameter_source("database") is ParameterSource.COMMANDLINE
-        database = ctx.params["database"] if said else ctx.find_root().params.get("database", "chatgpt.db")
-        try:
-            with reading(Path(database).expanduser()) as db:
-                rows = [row for row in conversations(db, limit=1000) if row.id.startswith(incomplete)]
-        except (Unanswerable, OSError, sqlite3.Error):
-            return []
-        from analysis.terminal import one_line
-
-        found = [CompletionItem(row.id, help=one_line(row.title)) for row in rows[:50]]
-        return [CompletionItem("last"), *found] if "last".startswith(incomplete) else found
 
 
 def _span(text: str, now: datetime) -> tuple[datetime, datetime] | None:

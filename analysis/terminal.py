@@ -4,6 +4,7 @@ Widths are those of a terminal: a Chinese character takes two columns. Where out
 is cut and nothing is coloured.
 """
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -23,8 +24,9 @@ _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u2
 
 
 def console() -> Console:
-    """Where people read; text is text, never markup."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    """Where people read; text is text, never markup. Who sets NO_COLOR gets no escapes at all, bold neither."""
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, color_system=colours)
 
 
 def is_watched() -> bool:
@@ -67,7 +69,7 @@ def print_facts(out: Console, facts: Sequence[tuple[str, str | Text]], width: in
 
 def clean(text: str) -> str:
     """`text` with its lines and tabs, without controls, escapes and marks that turn its direction."""
-    return _STEERING.sub("\ufffd", text.replace("\r\n", "\n"))
+    return _STEERING.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def one_line(text: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from analysis.queries.conversations import ConversationSummary
+from analysis.queries.conversations import UNTITLED, ConversationSummary
 from analysis.queries.threads import Mention, Source, ThreadMessage
 from analysis.shown_files import shown_files
 from analysis.terminal import (
@@ -51,7 +51,7 @@ def print_heading(out: Console, talk: ConversationSummary) -> None:
         "live": talk.live,
     }
     facts += [name for name, is_set in flags.items() if is_set]
-    print_running(out, Text(one_line(talk.title) or "Untitled", "bold"))
+    print_running(out, Text(one_line(talk.title) or UNTITLED, "bold"))
     print_running(out, Text(" · ".join(filter(None, [*facts, talk.id])), "dim"))
 
 

@@ -23,11 +23,12 @@ from rich.cells import cell_len
 
 from addon.archive import media_folder
 from addon.records import Run
+from addon.store.store import Store
 from analysis.cli import cli
 from scripts.big_archive import build
 from tests.asking import ask, fill
 from tests.conftest import ROOT
-from tests.recording import FINISHED, STARTED, Archive, archive_at, envelope, message, v0
+from tests.recording import FINISHED, STARTED, Archive, archive_at, envelope, message, request, v0
 from tests.test_summary_views import answer
 
 COMMAND = [sys.executable, "-m", "analysis"]
@@ -150,6 +151,77 @@ def test_show_renders_markdown_in_a_terminal(database: Path) -> None:
     assert "answer to the Moon." in shown
     assert " • spring tides" in shown
     assert "**" not in shown
+
+
+def test_show_leaves_formulas_as_they_were_written_and_knows_lines_of_old_machines(archive: Archive) -> None:
+    text = "So \\(a_{1}\\{x\\}\\) and `\\(b\\)`:\n\n$$\n\\frac{a}{b} \\\\ *c*\n$$\n\nover\rdone \\[ x_1 * y_2 * z \\]"
+    archive.record(v0(envelope(answer("A", text))))
+    shown = unstyled(in_terminal(archive.path, "show"))
+    for formula in ("So \\(a_{1}\\{x\\}\\) and \\(b\\):", "\\frac{a}{b} \\\\ *c*", "\\[ x_1 * y_2 * z \\]"):
+        assert formula in shown
+    assert "\ufffd" not in shown + ask(archive.path, "show").stdout
+    assert "over\ndone" in ask(archive.path, "show").stdout
+
+
+def test_show_tells_what_was_said_aloud_and_of_sources_those_that_are_cited(archive: Archive) -> None:
+    found = [{"type": "search_result", "url": f"https://example.net/{n}", "title": f"Found {n}"} for n in range(20)]
+    mark = "\ue200cite\ue202turn0search0\ue201"
+    site = {"url": "https://example.org/moon", "title": "The Moon"}
+    cites = [
+        {"type": "grouped_webpages", "matched_text": mark, "items": [site]},
+        {"type": "sources_footnote", "sources": [site]},
+    ]
+    told = {"content_references": cites, "search_result_groups": [{"entries": found}]}
+    heard = {
+        "content_type": "multimodal_text",
+        "parts": [{"content_type": "audio_transcription", "text": "Why tides?"}],
+    }
+    archive.record(v0(envelope(message("U", content=heard, author={"role": "user"}, status=FINISHED)),
+                      envelope(answer("A", f"The Moon.{mark}", metadata=told))))  # fmt: skip
+    shown = ask(archive.path, "show").stdout
+    assert "Why tides?" in shown
+    assert "The Moon.[1]\n[1] The Moon  https://example.org/moon\n" in shown
+    assert "example.net" not in shown
+    assert ask(archive.path, "sources", "--sites", "--csv").stdout.splitlines()[1:] == ["example.org,1,1"]
+
+
+def test_who_wants_no_colour_gets_no_escapes(database: Path) -> None:
+    for command in (["show", "tides"], ["list"], ["status"], ["search", "moon"]):
+        assert "\x1b" in in_terminal(database, *command)
+        assert "\x1b" not in in_terminal(database, *command, NO_COLOR="1")
+
+
+def test_who_only_reads_leaves_nothing_beside_the_archive(archive: Archive) -> None:
+    fill(archive)
+    archive.store.close()
+    before = sorted(path.name for path in archive.path.parent.iterdir())
+    for command in ("list", "show", "status", "stats"):
+        ask(archive.path, command)
+        assert sorted(path.name for path in archive.path.parent.iterdir()) == before, command
+    archive.store = Store.open(archive.path)
+    ask(archive.path, "list")
+    assert archive.path.with_name("chatgpt.db-wal").exists()  # who writes needs it
+
+
+def test_a_conversation_without_a_title_has_one_name(archive: Archive) -> None:
+    said = message("U", "Why?", author={"role": "user"}, status=FINISHED, create_time=1_790_000_000)
+    archive.record(v0(envelope(said), envelope(answer("A", "Because."))), request("U"))
+    assert "Untitled conversation · Why?" in ask(archive.path, "list").stdout
+    for command in (["show"], ["search", "because"], ["stream"], ["status"]):
+        assert "Untitled conversation" in ask(archive.path, *command).stdout, command
+
+
+@pytest.mark.parametrize("command", ["status", "stream"])
+def test_what_is_one_object_is_told_in_each_form(database: Path, command: str) -> None:
+    whole = json.loads(ask(database, command, "--json").stdout)
+    (line,) = ask(database, command, "--nl").stdout.splitlines()
+    assert json.loads(line) == whole
+    rows = list(csv.DictReader(ask(database, command, "--csv").stdout.splitlines()))
+    if command == "status":
+        told = {row["name"]: row["value"] for row in rows}
+        assert (told["totals.conversations"], told["attention.events_unrecognised"]) == ("2", "1")
+    else:
+        assert [row["type"] for row in rows] == [event["type"] for event in whole["events"]]
 
 
 def test_show_takes_another_branch_and_what_is_hidden(database: Path) -> None:

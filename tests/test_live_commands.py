@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from analysis.formats import Form, RowsAsTheyCome
 from analysis.live_terminal import LiveText, follow
 from analysis.queries import open_archive
 from analysis.timeline import arrivals, longest_gap, rates
@@ -147,6 +148,30 @@ def test_tail_prints_finished_messages_for_programs(archive: Archive) -> None:
     assert json.loads(line)["text"] == "The tide comes."
 
 
+@pytest.mark.parametrize(
+    ("form", "first", "rest"),
+    [
+        ("json", '[{"n": 1, "id": "A"}', ',\n {"n": 2, "id": "B"}]\n'),
+        ("nl", '{"n": 1, "id": "A"}\n', '{"n": 2, "id": "B"}\n'),
+        ("csv", "n,id\r\n1,A\r\n", "2,B\r\n"),
+    ],
+)
+def test_rows_are_printed_as_they_come_and_whole_in_the_end(
+    capsys: pytest.CaptureFixture[str], form: Form, first: str, rest: str
+) -> None:
+    rows = RowsAsTheyCome(form, ("n", "id"))
+    rows.add((1, "A"))
+    assert capsys.readouterr().out == first
+    rows.add((2, "B"))
+    rows.end()
+    assert capsys.readouterr().out == rest
+
+
+def test_no_row_at_all_is_an_empty_array(capsys: pytest.CaptureFixture[str]) -> None:
+    RowsAsTheyCome("json", ("n",)).end()
+    assert capsys.readouterr().out == "[]\n"
+
+
 # Timelines
 
 
@@ -174,7 +199,7 @@ def test_a_timeline_has_phases_a_curve_and_typed_events(archive: Archive) -> Non
 
 def test_an_exchange_of_which_little_is_known_is_shown_all_the_same(archive: Archive) -> None:
     archive.record(b"", status_code=None, keep_raw=False, timed=False)
-    assert ask(archive.path, "stream").stdout.startswith("Untitled\nExchange  stream\n")
+    assert ask(archive.path, "stream").stdout.startswith("Untitled conversation\nExchange  stream\n")
 
 
 def test_silence_and_rates_are_those_of_the_arrivals() -> None:
@@ -254,6 +279,28 @@ def test_shells_complete(archive: Archive, shell: str, words: str, begun: str, f
     )
     assert all(word in done.stdout for word in found), (done.stdout, done.stderr)
     assert "command not found" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "found"),
+    [
+        ("stream", "l", ["last", "light-stream"]), ("frames", "tid", ["tides-stream"]), ("lineage", "gen-t", ["gen-three", "gen-two"]),
+        ("search --model", "gpt", ["gpt-5-5"]), ("list --model", "gpt", ["gpt-5-5"]), ("images --in", "light", ["light-talk"]),
+        ("sources --in", "tides", ["tides-talk"]), ("export out", "tides", ["tides-talk"]), ("events", "nov", ["novelty"]),
+    ],
+)  # fmt: skip
+def test_whatever_the_archive_knows_is_completed(archive: Archive, words: str, begun: str, found: list[str]) -> None:
+    from click.testing import CliRunner
+
+    from analysis.cli import cli
+
+    fill(archive)
+    environment = {
+        "_CHATGPT_CAPTURE_COMPLETE": "fish_complete", "COMP_WORDS": f"chatgpt-capture {words}", "COMP_CWORD": begun,
+        "CHATGPT_CAPTURE_DB": str(archive.path),
+    }  # fmt: skip
+    told = CliRunner().invoke(cli, prog_name="chatgpt-capture", env=environment).output
+    assert sorted(line.partition(",")[2].partition("\t")[0] for line in told.splitlines()) == found
 
 
 def test_ids_are_completed_with_their_titles(archive: Archive) -> None:

@@ -20,6 +20,7 @@ from jinja2 import Environment
 
 from analysis.browse.rendered import Memory
 from analysis.browse.static import address
+from analysis.queries.conversations import UNTITLED
 from analysis.rendering import Media, Rendered, Row
 
 if TYPE_CHECKING:
@@ -236,4 +237,4 @@ def _unreadable(error: sqlite3.Error) -> Problem:
 
 
 def _frame(asked: Asked) -> dict[str, Any]:
-    return {"static": address, "archive": asked.name, "asked": asked, "section": ""}
+    return {"static": address, "archive": asked.name, "asked": asked, "section": "", "untitled": UNTITLED}

@@ -14,7 +14,7 @@ from analysis.browse.items import Group, Item, conversation_address, grouped, it
 from analysis.browse.site import Asked, Problem
 from analysis.queries import live as growing
 from analysis.queries import threads
-from analysis.queries.conversations import stored_conversation
+from analysis.queries.conversations import UNTITLED, in_short, stored_conversation
 from analysis.rendering import document, without_marks
 from analysis.tree import Step, Tree
 
@@ -44,8 +44,8 @@ def thread_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     return {
         "section": "home",
         "talk": talk,
-        "title": talk["title"] or "Untitled conversation",
-        "facts": _conversation_facts(talk, len(tree)),
+        "title": talk["title"] or UNTITLED,
+        "facts": _conversation_facts(talk, in_short(db, [identity])[identity].messages),
         "groups": grouped(items),
         "at": next((item.key for item in items if item.row["id"] == at), ""),
         "outline": _outline(items),

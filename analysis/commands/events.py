@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import EVENT_TYPE
 from analysis.formats import Form, form_options, write_rows
 from analysis.options import limit_option, reading
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("events", short_help="List typed events and those not understood.")
-@click.argument("event_type", metavar="[TYPE]", default="")
+@click.argument("event_type", type=EVENT_TYPE, metavar="[TYPE]", default="")
 @click.option("--unrecognised", is_flag=True, help="Only what this version does not understand.")
 @limit_option(20, "events")
 @form_options

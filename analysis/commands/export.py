@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import CONVERSATION
 from analysis.options import filter_options, flags
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _FORMS = {
 
 @click.command("export", short_help="Write Markdown, HTML, JSON, JSON Lines or Parquet.")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("conversations", nargs=-1, metavar="[ID]...")
+@click.argument("conversations", nargs=-1, type=CONVERSATION, metavar="[ID]...")
 @flags("form", _FORMS)
 @click.option("--single", is_flag=True, help="With --html: one page for all, with small images.")
 @click.option("--branches", is_flag=True, help="All branches, not only the one that is shown.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import LAST_EXCHANGE
 from analysis.options import flags, reading
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u
 
 
 @click.command("frames", short_help="Show an exchange message by message, as JSON or as a flow.")
-@click.argument("stream", metavar="STREAM|last", default="last")
+@click.argument("stream", type=LAST_EXCHANGE, metavar="STREAM|last", default="last")
 @flags("form", {"json": "A JSON array of objects with one key each.", "flow": "Who said what to whom, with times."})
 @database_option
 def command(stream: str, form: str | None, database: Path) -> None:

@@ -1,5 +1,8 @@
 """`chatgpt-capture images`: generated images, to look at and to take along."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import CONVERSATION
 from analysis.formats import Form, form_options, write_rows
 from analysis.options import limit_option, only_one, period_options, reading
 
@@ -14,9 +18,15 @@ if TYPE_CHECKING:
     from analysis.queries.images import Image
 
 
+_OPENING = 2.0
+"""Seconds within which a program that cannot open a file has said so."""
+
+
 @click.command("images", short_help="List, open or export generated images.")
 @click.argument("words", nargs=-1)
-@click.option("--in", "conversation", metavar="ID", help="Only of the conversation whose id begins so.")
+@click.option(
+    "--in", "conversation", type=CONVERSATION, metavar="ID", help="Only of the conversation whose id begins so."
+)
 @period_options
 @click.option("--status", type=click.Choice(["complete", "preview", "pending", "failed"]), help="How far they are.")
 @click.option("--open", "opened", is_flag=True, help="Open the listed ones in the usual program.")
@@ -94,9 +104,24 @@ def _open(rows: "list[Image]", database: Path) -> None:
 
     for row in rows:
         path = media_folder(database.absolute()) / (row.asset_path or "")
-        if click.launch(str(path)) != 0:
+        if not _launched(path):
             raise click.ClickException(f"{path}: no program opened it")
     _none(len(rows))
+
+
+def _launched(path: Path) -> bool:
+    """Whether the usual program took a file; what it prints is of no use here."""
+    program = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
+    if program is None:
+        return False
+    nowhere = subprocess.DEVNULL
+    child = subprocess.Popen(
+        [program, str(path)], stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True
+    )
+    try:
+        return child.wait(_OPENING) == 0
+    except subprocess.TimeoutExpired:  # it shows the file until somebody closes it
+        return True
 
 
 def _export(rows: "Iterator[Image]", path: Path, database: Path) -> None:

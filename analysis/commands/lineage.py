@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import GENERATION
 from analysis.formats import Form, form_options, write_rows
 from analysis.options import reading
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("lineage", short_help="Show which images were made from which.")
-@click.argument("generation", metavar="GEN_ID")
+@click.argument("generation", type=GENERATION, metavar="GEN_ID")
 @form_options
 @database_option
 def command(generation: str, form: Form | None, database: Path) -> None:

@@ -46,7 +46,7 @@ def command(
 
 
 def _print(rows: "list[ConversationSummary]") -> None:
-    from analysis.terminal import Column, console, local_time, one_line, print_table, shortened
+    from analysis.terminal import Column, console, local_time, one_line, print_table
 
     columns = [
         Column("ID", "dim"),
@@ -60,8 +60,7 @@ def _print(rows: "list[ConversationSummary]") -> None:
         (
             row.id[:8],
             local_time(row.active_at),
-            (one_line(row.title) or shortened(one_line(row.first_prompt), 60) or "Untitled")
-            + (" ●" if row.live else ""),
+            _named(row) + (" ●" if row.live else ""),
             one_line(row.models or row.default_model_slug),
             f"{row.messages:,}",
             f"{row.images:,}" if row.images else "",
@@ -69,3 +68,12 @@ def _print(rows: "list[ConversationSummary]") -> None:
         for row in rows
     ]
     print_table(console(), columns, cells)
+
+
+def _named(row: "ConversationSummary") -> str:
+    """The title; of a conversation without one also how it begins."""
+    from analysis.queries.conversations import UNTITLED
+    from analysis.terminal import one_line, shortened
+
+    begins = shortened(one_line(row.first_prompt), 60)
+    return one_line(row.title) or " · ".join(filter(None, (UNTITLED, begins)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import MODEL
 from analysis.formats import Form, form_options, write_rows
 from analysis.options import limit_option, period_options, reading
 
@@ -19,7 +20,7 @@ _COLUMNS = ("n", "id", "conversation_id", "title", "role", "model_slug", "at", "
 @click.command("search", short_help="Search all messages.")
 @click.argument("words", nargs=-1, required=True)
 @click.option("--role", type=click.Choice(["user", "assistant", "tool", "system"]), help="Who says it.")
-@click.option("--model", default="", metavar="NAME", help="Which model says it.")
+@click.option("--model", default="", type=MODEL, metavar="NAME", help="Which model says it.")
 @period_options
 @click.option("--sort", type=click.Choice(["rank", "new", "old"]), help="Default rank: the best first.")
 @limit_option(20, "messages")
@@ -70,13 +71,14 @@ def _print(found: "Order", hits: "Iterable[Hit]", limit: int | None) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
+    from analysis.queries.conversations import UNTITLED
     from analysis.terminal import clean, console, is_watched, local_time, one_line, readable_width
 
     out, count, talk = console(), 0, None
     for count, hit in enumerate(hits, 1):
         if hit.conversation_id != talk or count == 1:
             talk = hit.conversation_id
-            title = (one_line(hit.title) or "Untitled", "bold")
+            title = (one_line(hit.title) or UNTITLED, "bold")
             out.print(Text.assemble("\n" if count > 1 else "", ((talk or "")[:8], "dim"), "  ", title))
         speakers = {"user": "You", "assistant": one_line(hit.model_slug) or "ChatGPT"}
         who = speakers.get(hit.role or "", one_line(hit.role))

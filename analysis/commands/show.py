@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import LAST_CONVERSATION
 from analysis.formats import Form, form_options, write_rows
-from analysis.options import ConversationId, only_one, reading
+from analysis.options import only_one, reading
 
 if TYPE_CHECKING:
     from analysis.queries.threads import ThreadMessage
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show", short_help="Show a conversation as it reads.")
-@click.argument("conversation", type=ConversationId(), metavar="ID|last", default="last")
+@click.argument("conversation", type=LAST_CONVERSATION, metavar="ID|last", default="last")
 @click.option("--branch", "through", metavar="ID", help="The branch through the message whose id begins so.")
 @click.option("--all", "everything", is_flag=True, help="Also hidden messages, thoughts, and what tools were told.")
 @click.option("--raw", is_flag=True, help="Messages as ChatGPT sends them, a JSON array.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import CONVERSATION
 from analysis.formats import Form, form_options, write_rows
 from analysis.options import limit_option, reading
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 @click.command("sources", short_help="List the pages that answers cite.")
 @click.argument("words", nargs=-1)
-@click.option("--in", "conversation", metavar="ID", help="Only of the conversation whose id begins so.")
+@click.option(
+    "--in", "conversation", type=CONVERSATION, metavar="ID", help="Only of the conversation whose id begins so."
+)
 @click.option("--sites", is_flag=True, help="Sum up by site.")
 @limit_option(20, "pages or sites")
 @form_options

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.formats import Form, form_options, write_object
 from analysis.options import reading
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ _THINGS = {
 
 
 @click.command("status", short_help="Say what is captured, what runs now, what to look at.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object.")
+@form_options
 @database_option
-def command(as_json: bool, database: Path) -> None:
+def command(form: Form | None, database: Path) -> None:
     """Say what the archive holds, what was captured last, what runs now, and what asks for attention.
+
+    For programs one object, as CSV its facts one a row.
 
     \b
     chatgpt-capture status
@@ -39,10 +42,8 @@ def command(as_json: bool, database: Path) -> None:
 
     with reading(database) as db:
         found = status(db, database)
-    if as_json:
-        import json
-
-        click.echo(json.dumps(found.as_object(), ensure_ascii=False, indent=2))
+    if form is not None:
+        write_object(form, found.as_object(), ("name", "value", "detail"), found.as_rows())
     else:
         _print(found)
 
@@ -50,6 +51,7 @@ def command(as_json: bool, database: Path) -> None:
 def _print(found: "Status") -> None:
     from rich.text import Text
 
+    from analysis.queries.conversations import UNTITLED
     from analysis.terminal import byte_count, console, counted, local_time, one_line, print_facts
 
     out, there = console(), found.totals
@@ -64,7 +66,7 @@ def _print(found: "Status") -> None:
         ("Captured", f"{local_time(there.first_at)} to {local_time(there.last_at)}" if there.last_at else "nothing"),
     ]  # fmt: skip
     if (last := found.last_answer) is not None:
-        facts = [one_line(last.title) or "Untitled", one_line(last.model_slug), last.state, local_time(last.started_at)]
+        facts = [one_line(last.title) or UNTITLED, one_line(last.model_slug), last.state, local_time(last.started_at)]
         lines.append(("Last answer", " · ".join(filter(None, facts))))
     lines.append(("Now", f"{counted(found.streaming, 'answer')} streaming" if found.streaming else "nothing streams"))
     if found.last_run is not None:

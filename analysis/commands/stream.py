@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.cli import database_option
+from analysis.completing import LAST_EXCHANGE
+from analysis.formats import Form, form_options, write_object
 from analysis.options import reading
 
 if TYPE_CHECKING:
@@ -17,33 +19,33 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 @click.command("stream", short_help="Show how one exchange went in time.")
-@click.argument("stream", metavar="ID|last", default="last")
-@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object.")
+@click.argument("stream", type=LAST_EXCHANGE, metavar="ID|last", default="last")
+@form_options
 @database_option
-def command(stream: str, as_json: bool, database: Path) -> None:
+def command(stream: str, form: Form | None, database: Path) -> None:
     """Show one exchange as a timeline: its phases, how fast bytes came, the longest silence, its typed events.
 
     ID is the beginning of the id of an exchange, or of a message or conversation: then it is its last one.
 
+    For programs one object, as CSV its typed events.
+
     \b
     chatgpt-capture stream last
     """  # noqa: D301 - click's mark for lines that stay as they are
-    from analysis.queries.exchanges import exchange_events, identify_exchange, raw_body
+    from analysis.queries.exchanges import TypedEvent, exchange_events, identify_exchange, raw_body
     from analysis.timeline import arrivals
 
     with reading(database) as db:
         exchange = identify_exchange(db, stream)
         came = arrivals(raw_body(db, exchange.id).arrivals)
         events = list(exchange_events(db, exchange.id))
-    if as_json:
-        import json
-
+    if form is not None:
         told = {
             "exchange": exchange._asdict(),
             "arrivals": came,
             "events": [event._asdict() for event in events],
         }
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        write_object(form, told, TypedEvent._fields, events)
         return
     from analysis.terminal import console
 
@@ -56,9 +58,10 @@ def command(stream: str, as_json: bool, database: Path) -> None:
 def _print_facts(out: "Console", exchange: "Exchange") -> None:
     from rich.text import Text
 
+    from analysis.queries.conversations import UNTITLED
     from analysis.terminal import byte_count, counted, local_time, one_line, print_facts
 
-    out.print(Text(one_line(exchange.conversation_title) or "Untitled", "bold"))
+    out.print(Text(one_line(exchange.conversation_title) or UNTITLED, "bold"))
     asked = f"{exchange.method or ''} {exchange.host or ''}{exchange.path or ''}".strip()
     answered = [exchange.http_version, exchange.status_code, exchange.content_encoding, exchange.encoding]
     came = [counted(exchange.event_count or 0, "event"), f"{byte_count(exchange.wire_bytes)} on the wire"]

@@ -10,6 +10,7 @@ from addon.wire.payload import array, loads, mapping
 from analysis.exports.media import Copies
 from analysis.exports.talks import Talk, about
 from analysis.exports.thread import Said, thread
+from analysis.queries.conversations import UNTITLED
 from analysis.rendering import render, web_address, without_marks
 from analysis.rendering.sources import MARK, Cited, Source, host_of
 
@@ -30,7 +31,7 @@ class MarkdownExport:
     def conversation(self, db: sqlite3.Connection, talk: Talk) -> Iterator[bytes]:
         """One file, message by message."""
         row = about(db, talk)
-        title = _line(talk.title or "Untitled conversation")
+        title = _line(talk.title or UNTITLED)
         yield f"{_front_matter(row, title)}\n# {title}\n".encode()
         notes = _Footnotes()
         for said in thread(db, talk, branches=self._branches):

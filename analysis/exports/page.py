@@ -16,6 +16,7 @@ from analysis.exports.media import StoredFiles
 from analysis.exports.runs import Joined
 from analysis.exports.talks import Talk, about
 from analysis.exports.thread import Said, thread
+from analysis.queries.conversations import UNTITLED
 from analysis.queries.threads import Mention, cited
 from analysis.rendering import Media, render, source_cards
 
@@ -50,7 +51,7 @@ class PageExport:
     def joined(self, talks: Sequence[Talk]) -> Joined:
         """One page for all, with a list of them at its top."""
         items = Markup("").join(
-            Markup('<li><a href="#c{}">{}</a></li>\n').format(number, talk.title or "Untitled conversation")
+            Markup('<li><a href="#c{}">{}</a></li>\n').format(number, talk.title or UNTITLED)
             for number, talk in enumerate(talks)
         )
         self._numbers = {talk.id: number for number, talk in enumerate(talks)}
@@ -61,7 +62,7 @@ class PageExport:
 
     def page(self, db: sqlite3.Connection, talk: Talk) -> Iterator[bytes]:
         """A page of one conversation."""
-        yield _head(talk.title or "Untitled conversation").encode("utf-8", "replace")
+        yield _head(talk.title or UNTITLED).encode("utf-8", "replace")
         yield from self.conversation(db, talk)
         yield _FOOT.encode()
 
@@ -71,7 +72,7 @@ class PageExport:
         number = self._numbers.get(talk.id, 0)
         begun = (row["created_at"] or row["first_seen_at"] or "")[:10]
         title = Markup('<article id="c{}"><header><h1 dir="auto">{}</h1><p>{}</p></header>\n')
-        yield title.format(number, talk.title or "Untitled conversation", begun).encode("utf-8", "replace")
+        yield title.format(number, talk.title or UNTITLED, begun).encode("utf-8", "replace")
         for said in thread(db, talk, branches=self._branches):
             if said.branch:
                 yield b'<hr><p class="note">Another branch</p>\n'

@@ -15,7 +15,11 @@ _MOST_NAMED = 4
 def open_archive(path: Path) -> sqlite3.Connection:
     """Open an archive for reading. Raises `Unanswerable` when it is not there or is not one that this version reads."""
     _check_file(path)
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+    alone = not path.with_name(path.name + "-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    db: sqlite3.Connection = sqlite3.connect(uri, uri=True, timeout=5.0, factory=_Reading)
+    if alone and isinstance(db, _Reading):
+        db.alone = path.absolute()
     try:
         version = _version(db)
     except sqlite3.OperationalError as error:
@@ -48,6 +52,26 @@ def standing_still(db: sqlite3.Connection) -> Iterator[None]:
 def look(db: sqlite3.Connection) -> None:
     """Read something. Raises `sqlite3.Error` where nothing can be read."""
     db.execute("SELECT 1 FROM messages LIMIT 1").fetchone()
+
+
+class _Reading(sqlite3.Connection):
+    """A connection for reading that leaves nothing behind.
+
+    SQLite makes the companions of an archive for who only reads, and lets them lie. Where there were none before, the
+    archive is opened once more as by a writer: SQLite itself then takes them away, unless somebody else needs them.
+    """
+
+    alone: Path | None = None
+
+    def close(self) -> None:
+        """Close it."""
+        super().close()
+        if self.alone is not None and self.alone.with_name(self.alone.name + "-shm").exists():
+            with (
+                contextlib.suppress(sqlite3.Error),
+                contextlib.closing(sqlite3.connect(f"{self.alone.as_uri()}?mode=rw", uri=True, timeout=0)) as db,
+            ):
+                db.execute("SELECT 1 FROM sqlite_schema").fetchone()
 
 
 def identify(db: sqlite3.Connection, table: str, beginning: str, column: str = "id", **of: str) -> str:

@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 from analysis.queries.search import Question, matching
 
+UNTITLED = "Untitled conversation"
+"""What a conversation without a title is called, wherever it is named."""
+
 
 class ConversationSummary(NamedTuple):
     """A row of `conversation_summaries`; `active_at` is when something last happened in it."""
@@ -202,6 +205,12 @@ def stored_conversation(db: sqlite3.Connection, identity: str) -> sqlite3.Row | 
 def titles(db: sqlite3.Connection) -> Iterator[tuple[str, str | None]]:
     """All conversations by id and title, in the order first seen."""
     return (tuple(row) for row in db.execute("SELECT id, title FROM conversations ORDER BY rowid"))
+
+
+def gizmos(db: sqlite3.Connection) -> list[tuple[str, str | None]]:
+    """GPTs and projects, each with the title of a conversation of it."""
+    query = "SELECT gizmo_id, max(title) FROM conversations WHERE gizmo_id > '' GROUP BY gizmo_id ORDER BY gizmo_id"
+    return [tuple(row) for row in db.execute(query)]
 
 
 def last_conversation(db: sqlite3.Connection) -> str | None:

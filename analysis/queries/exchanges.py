@@ -109,6 +109,15 @@ def exchanges(db: sqlite3.Connection, identities: Iterable[str]) -> dict[str, Ex
     return {row["id"]: Exchange(*row) for row in db.execute(query, [json.dumps(list(identities))])}
 
 
+def last_exchanges(db: sqlite3.Connection, limit: int) -> Iterator[Exchange]:
+    """Those in which an answer came, the newest first."""
+    answering = "s.kind IN ('turn', 'resume', 'topic')"
+    return (
+        Exchange(*row)
+        for row in db.execute(f"{_EXCHANGE} WHERE {answering} ORDER BY s.started_at DESC LIMIT ?", [limit])
+    )
+
+
 def newest_exchange(db: sqlite3.Connection) -> Exchange | None:
     """The one that began last, of any kind."""
     row = db.execute(f"{_EXCHANGE} ORDER BY s.started_at DESC LIMIT 1").fetchone()

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,9 @@ class HealthFact(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """How much there is. Messages are numbered as they come: the highest number costs no count over all of them."""
+    """How much there is; images are those that are done. `messages` are all, hidden ones too: they are numbered as they
+    come, and the highest number costs no count over all of them.
+    """
 
     conversations: int
     messages: int
@@ -92,7 +95,8 @@ def health(db: sqlite3.Connection) -> list[HealthFact]:
 def totals(db: sqlite3.Connection) -> Totals:
     """How much there is, and from when to when."""
     query = """SELECT (SELECT count(*) FROM conversations), (SELECT coalesce(max(n), 0) FROM messages),
-                      (SELECT count(*) FROM streams), (SELECT count(*) FROM image_generations),
+                      (SELECT count(*) FROM streams),
+                      (SELECT count(*) FROM image_generations WHERE status = 'complete'),
                       (SELECT count(*) FROM files), (SELECT min(started_at) FROM streams),
                       (SELECT max(started_at) FROM streams)"""
     return Totals(*db.execute(query).fetchone())
@@ -204,6 +208,24 @@ class Status:
             "last_run": self.last_run and self.last_run._asdict(),
             "attention": [fact._asdict() for fact in self.attention],
         }
+
+    def as_rows(self) -> Iterator[tuple[str, Any, Any]]:
+        """For tables: the facts by name and value, those that ask for attention with their detail."""
+        for name, value in self.as_object().items():
+            if name != "attention":
+                yield from _facts(name, value)
+        yield from ((f"attention.{fact.name}", fact.value, fact.detail) for fact in self.attention)
+
+
+def _facts(place: str, value: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _facts(f"{place}.{name}", inner)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _facts(f"{place}.{number}", inner)
+    else:
+        yield place, value, None
 
 
 def status(db: sqlite3.Connection, database: Path) -> Status:

@@ -35,6 +35,7 @@ def _inline(state: StateInline, silent: bool) -> bool:
     if not silent:
         token = state.push("formula", "", 0)
         token.content, token.info = content, "inline" if opening == "\\(" else "display"
+        token.markup = state.src[start : end + 2]
     state.pos = end + 2
     return True
 
@@ -58,6 +59,7 @@ def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if not silent:
         token = state.push("formula", "", 0)
         token.block, token.content, token.info = True, content, "display"
+        token.markup = f"{opening}{content}{closing}"
         token.map = [start, line + 1]
         state.line = line + 1
     return True

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from analysis.clock import zone
 from analysis.exports.media import StoredFiles
+from analysis.queries.conversations import UNTITLED
 from analysis.rendering import duration
 from analysis.report.figures import Year
 
@@ -72,7 +73,7 @@ def _headline(year: Year) -> Markup:
 def _threads(year: Year) -> Markup:
     line = Markup('<li dir="auto">{} <small>{} messages</small></li>')
     items = Markup("").join(
-        line.format(thread["title"] or "Untitled conversation", f"{thread['messages']:,}") for thread in year.threads
+        line.format(thread["title"] or UNTITLED, f"{thread['messages']:,}") for thread in year.threads
     )
     return Markup("<section><h2>Longest conversations</h2><ol>{}</ol></section>\n").format(items) if items else items
 
