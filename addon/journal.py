@@ -2,7 +2,7 @@
 
 A journal is a run of segment files in one folder, each a sequence of records; a stream's records are all in the
 segment in which it was opened. A segment ends when its last stream has closed, or, being full, takes no new
-streams. One `os.writev` appends a record: it is in the page cache when the call returns, so it survives
+streams. One `os.write` appends a record: it is in the page cache when the call returns, so it survives
 `kill -9` of the process, and nothing is waited for.
 
 A record is a header (kind, stream number, microseconds since the epoch, payload length, CRC-32 of these four)
@@ -10,6 +10,7 @@ and the payload. Writer and readers (`segments`) hold a shared `flock` each; who
 both are gone.
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -17,6 +18,7 @@ import os
 import struct
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -36,7 +38,8 @@ FROM_FILE = "file-"
 
 FIELDS = struct.Struct("<BIQI")
 HEADER = struct.Struct("<BIQII")
-_CHECK = struct.Struct("<I")
+_pack_fields = FIELDS.pack
+_pack_check = struct.Struct("<I").pack
 
 
 class Kind(IntEnum):
@@ -85,13 +88,21 @@ class _Segment:
 class Journal:
     """The writing side. `append` never raises; when the disk is full, records wait in memory and go first later.
 
-    `losses` counts what did not fit into `BUDGET_BYTES`, and is written down itself as soon as that can be.
+    `grown` is called after every record, `waiting` after one that has to wait. `losses` counts what did not fit into
+    `BUDGET_BYTES`, and is written down itself as soon as that can be.
     """
 
-    def __init__(self, folder: Path, writer: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        writer: str,
+        grown: Callable[[], None] = lambda: None,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> None:
         self.losses = Losses()
         self._folder = folder
         self._writer = writer
+        self._grown, self._told_to_wait = grown, waiting
         self._segments = 0
         self._current: _Segment | None = None
         self._segment_of: dict[int, _Segment] = {}
@@ -161,7 +172,10 @@ class Journal:
         """Write what waits in memory, as far as the disk takes it."""
         while self._waiting:
             segment, record = self._waiting[0]
-            written = self._write(segment, record, b"")
+            written = 0
+            with contextlib.suppress(OSError):
+                written = os.write(segment.descriptor if segment.descriptor >= 0 else self._made(segment), record)
+            segment.size += written
             self._waiting_bytes -= written
             if written < len(record):
                 self._waiting[0] = (segment, record[written:])
@@ -171,34 +185,34 @@ class Journal:
                 self._let_go(segment)
 
     def _append(self, segment: _Segment, kind: int, stream: int, at: int, payload: bytes) -> None:
-        fields = FIELDS.pack(kind, stream, at, len(payload))
-        header = fields + _CHECK.pack(crc32(fields))
+        fields = _pack_fields(kind, stream, at, len(payload))
+        record = fields + _pack_check(crc32(fields)) + payload
         if self._waiting:
             self.retry()
-        written = 0 if self._waiting else self._write(segment, header, payload)
-        if written == len(header) + len(payload):
-            return
+        written = 0
+        if not self._waiting:
+            # Here and not in a function of its own: this is done for each chunk that passes.
+            try:
+                written = os.write(segment.descriptor if segment.descriptor >= 0 else self._made(segment), record)
+                segment.size += written
+            except OSError:
+                pass
+        if written < len(record):
+            self._wait(segment, kind, stream, record[written:], half=written > 0)
+        self._grown()
+
+    def _wait(self, segment: _Segment, kind: int, stream: int, record: bytes, *, half: bool) -> None:
         # Only chunks are ever given up: without the ends of streams nothing would be complete. And none that is half
         # written: its rest must follow.
-        if kind == _CHUNK and not written and self._waiting_bytes + len(payload) > BUDGET_BYTES:
+        size = len(record) - HEADER.size
+        if kind == _CHUNK and not half and self._waiting_bytes + size > BUDGET_BYTES:
             self.losses.lost_chunks += 1
-            self.losses.lost_bytes += len(payload)
-            self._lost_of[stream] = self._lost_of.get(stream, 0) + len(payload)
+            self.losses.lost_bytes += size
+            self._lost_of[stream] = self._lost_of.get(stream, 0) + size
             return
-        rest = (header + payload)[written:]
-        self._waiting.append((segment, rest))
-        self._waiting_bytes += len(rest)
-
-    def _write(self, segment: _Segment, header: bytes, payload: bytes) -> int:
-        """How many bytes the disk has taken."""
-        try:
-            if segment.descriptor < 0:
-                self._make(segment)
-            written = os.writev(segment.descriptor, (header, payload))
-        except OSError:
-            return 0
-        segment.size += written
-        return written
+        self._waiting.append((segment, record))
+        self._waiting_bytes += len(record)
+        self._told_to_wait()
 
     def _tell(self, segment: _Segment, at: int) -> None:
         self._told = Losses(**asdict(self.losses))
@@ -216,12 +230,13 @@ class Journal:
         self._segments += 1
         return _Segment(self._folder / f"{self._writer}-{self._segments:06d}{SUFFIX}")
 
-    def _make(self, segment: _Segment) -> None:
+    def _made(self, segment: _Segment) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         if not self._folder.is_dir():
             self._folder.mkdir(0o700)  # somebody has removed it
         segment.descriptor = os.open(segment.path, flags, 0o600)
         fcntl.flock(segment.descriptor, fcntl.LOCK_SH)
+        return segment.descriptor
 
     def _let_go(self, segment: _Segment) -> None:
         if segment.descriptor >= 0:

@@ -5,7 +5,6 @@ Everything here runs on the proxy's event loop and never blocks it, except `stop
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import select
@@ -21,14 +20,6 @@ WAKE_SECONDS = 0.05
 
 _BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
 _ROOT = Path(__file__).resolve().parent.parent
-
-
-def missing_packages() -> str:
-    """The packages that the recorder needs and this Python lacks, as pip knows them; "" when all are there."""
-    needed = {"orjson": "orjson", "brotli": "brotli", "sqlite_utils": "sqlite-utils", "PIL": "pillow"}
-    if sys.version_info < (3, 14):
-        needed["backports"] = "backports.zstd"
-    return " ".join(package for name, package in needed.items() if importlib.util.find_spec(name) is None)
 
 
 class RecorderProcess:

@@ -5,6 +5,8 @@ other streams too (mitmproxy 12): so the tap catches everything and returns the 
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import time_ns
 from typing import Protocol
 
 MAX_RETURNED_BYTES = 8 * 1024 * 1024
@@ -17,59 +19,61 @@ Chunks = bytes | Iterable[bytes]
 
 
 class Capturing(Protocol):
-    """Who wants to know what passes."""
+    """Who wants to know how it went."""
 
     failures: int
     remembered: int
-
-    def received(self, tap: "Tap", chunk: bytes) -> None:
-        """A chunk passes."""
 
     def ended(self, tap: "Tap") -> None:
         """The body has come to its clean end."""
 
 
+@dataclass(slots=True, eq=False)
 class Tap:
-    """The stream callable of one response. Never raises, never changes what passes."""
+    """The stream callable of one response. Never raises, never changes what passes.
 
-    def __init__(
-        self,
-        capture: Capturing,
-        flow_id: str,
-        stream: int,
-        then: Callable[[bytes], Chunks] | None,
-        length: int | None = None,
-    ) -> None:
-        self.flow_id = flow_id
-        self.stream = stream
-        self.seen = 0
+    `append` is given the stream's number, a chunk and when it came, in microseconds since the epoch; `then` is the
+    callable that was there before, `length` how many bytes are announced.
+    """
+
+    capture: Capturing
+    append: Callable[[int, bytes, int], None]
+    flow_id: str
+    stream: int
+    then: Callable[[bytes], Chunks] | None = None
+    length: int | None = None
+    seen: int = field(default=0, init=False)
+    body: list[bytes] | None = field(init=False)
+
+    def __post_init__(self) -> None:
         # A body that is announced to be too large is not even begun to be remembered.
-        self.body: list[bytes] | None = None if length is not None and length > MAX_RETURNED_BYTES else []
-        self._capture = capture
-        self._then = then
+        self.body = None if self.length is not None and self.length > MAX_RETURNED_BYTES else []
 
     def __call__(self, chunk: bytes) -> Chunks:
         try:
             if chunk:
-                self._capture.received(self, chunk)
+                # All that is done for each chunk: there is nothing cheap between two chunks, it all runs cold.
+                self.append(self.stream, chunk, time_ns() // 1000)
+                self.seen += len(chunk)
+                if self.body is not None:
+                    self._remember(chunk)
             else:
-                self._capture.ended(self)
+                self.capture.ended(self)
         except Exception:
-            self._capture.failures += 1
+            self.capture.failures += 1
         # A callable that was there before us still decides what the client gets.
-        return chunk if self._then is None else self._then(chunk)
+        return chunk if self.then is None else self.then(chunk)
 
-    def keep(self, chunk: bytes) -> None:
+    def _remember(self, chunk: bytes) -> None:
         """Remember the body for the flow, up to a limit."""
-        self.seen += len(chunk)
-        if self.body is not None:
-            self.body.append(chunk)
-            self._capture.remembered += len(chunk)
-            if self.seen > MAX_RETURNED_BYTES or self._capture.remembered > MAX_REMEMBERED_BYTES:
-                self.forget()
+        assert self.body is not None
+        self.body.append(chunk)
+        self.capture.remembered += len(chunk)
+        if self.seen > MAX_RETURNED_BYTES or self.capture.remembered > MAX_REMEMBERED_BYTES:
+            self.forget()
 
     def forget(self) -> None:
         """Remember nothing any more."""
         if self.body is not None:
             self.body = None
-            self._capture.remembered -= self.seen
+            self.capture.remembered -= self.seen

@@ -257,15 +257,15 @@ def test_space_that_returns_at_any_moment_is_enough_for_all(
 ) -> None:
     written = Journal(folder, "w")
     stream = written.open(b"{}", b"", 1)
-    real, left = os.writev, [failures]
+    real, left = os.write, [failures]
 
-    def writev(descriptor: int, buffers: tuple[bytes, ...]) -> int:
+    def write(descriptor: int, record: bytes) -> int:
         left[0] -= 1
         if left[0] >= 0:
             raise OSError(28, "No space left on device")
-        return real(descriptor, buffers)
+        return real(descriptor, record)
 
-    monkeypatch.setattr(os, "writev", writev)
+    monkeypatch.setattr(os, "write", write)
     written.append(stream, b"a chunk", 2)
     written.close(stream, b"{}", 3)
     for _ in range(failures):
@@ -303,18 +303,18 @@ def told(folder: Path) -> list[dict[str, object]]:
 
 
 def limited(monkeypatch: pytest.MonkeyPatch, space: int) -> list[int]:
-    """Make `os.writev` write at most `space` bytes more; until the returned list is cleared."""
+    """Make `os.write` write at most `space` bytes more; until the returned list is cleared."""
     left = [space]
-    real = os.writev
+    real = os.write
 
-    def writev(descriptor: int, buffers: tuple[bytes, ...]) -> int:
+    def write(descriptor: int, record: bytes) -> int:
         if not left:
-            return real(descriptor, buffers)
-        data = b"".join(buffers)[: left[0]]
-        if not data:
+            return real(descriptor, record)
+        if not left[0]:
             raise OSError(28, "No space left on device")
-        left[0] -= len(data)
-        return os.write(descriptor, data)
+        written = real(descriptor, record[: left[0]])
+        left[0] -= written
+        return written
 
-    monkeypatch.setattr(os, "writev", writev)
+    monkeypatch.setattr(os, "write", write)
     return left

@@ -16,10 +16,9 @@ class Keeping:
         self.failures = self.remembered = 0
         self._error = error
 
-    def received(self, tap: Tap, chunk: bytes) -> None:
+    def append(self, stream: int, chunk: bytes, at: int) -> None:
         if self._error is not None:
             raise self._error
-        tap.keep(chunk)
 
     def ended(self, tap: Tap) -> None:
         if self._error is not None:
@@ -28,7 +27,7 @@ class Keeping:
 
 def test_the_same_object_passes_whatever_fails() -> None:
     failing = Keeping(ValueError("a bug"))
-    tap = Tap(failing, "flow", 1, None)
+    tap = Tap(failing, failing.append, "flow", 1, None)
     for chunk in (b"one", b"two", b""):
         assert tap(chunk) is chunk
     assert failing.failures == 3
@@ -39,14 +38,14 @@ def test_a_callable_that_was_there_before_decides_what_passes() -> None:
         return [chunk, chunk]
 
     keeping = Keeping()
-    tap = Tap(keeping, "flow", 1, twice)
+    tap = Tap(keeping, keeping.append, "flow", 1, twice)
     assert (tap(b"a"), tap.body, keeping.failures) == ([b"a", b"a"], [b"a"], 0)
 
 
 @pytest.mark.parametrize("pieces", [MAX_RETURNED_BYTES // len(PIECE), MAX_RETURNED_BYTES // len(PIECE) + 1])
 def test_a_body_is_remembered_up_to_a_limit(pieces: int) -> None:
     keeping = Keeping()
-    tap = Tap(keeping, "flow", 1, None)
+    tap = Tap(keeping, keeping.append, "flow", 1, None)
     for _ in range(pieces):
         tap(PIECE)
     whole = pieces * len(PIECE) <= MAX_RETURNED_BYTES
@@ -59,7 +58,7 @@ def test_a_body_is_remembered_up_to_a_limit(pieces: int) -> None:
 
 def test_all_that_are_open_remember_no_more_than_so_much() -> None:
     keeping = Keeping()
-    taps = [Tap(keeping, str(number), number, None) for number in range(100)]
+    taps = [Tap(keeping, keeping.append, str(number), number, None) for number in range(100)]
     for tap in in_turns(taps, 4):
         tap(PIECE)
         assert keeping.remembered <= MAX_REMEMBERED_BYTES
