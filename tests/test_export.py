@@ -151,7 +151,7 @@ def test_json_imported_into_the_archive_it_came_from_changes_no_message(made_up:
     assert (rows(made_up, "SELECT * FROM messages"), rows(made_up, "SELECT * FROM message_versions")) == before
 
 
-def test_the_model_asked_for_is_in_the_json_where_the_message_names_it_and_stays_in_the_archive(tmp_path: Path) -> None:
+def test_the_model_asked_for_is_in_the_json_also_where_the_message_does_not_name_it(tmp_path: Path) -> None:
     metadata = {"parent_id": "U", "model_slug": "gpt-5-5-mini"}
     named = message("A", "Since it is.", status=FINISHED, metadata=metadata | {"requested_model_slug": "gpt-5-5"})
     unnamed = message("B", "The Moon.", status=FINISHED, metadata=metadata)
@@ -161,7 +161,7 @@ def test_the_model_asked_for_is_in_the_json_where_the_message_names_it_and_stays
     before = rows(tmp_path / "a.db", asked)
     assert [row[:2] for row in before] == [("A", "gpt-5-5"), ("B", "gpt-5-5")]
     export(tmp_path / "a.db", "--json", tmp_path / "out")
-    for database, models in (("a.db", ["gpt-5-5", "gpt-5-5"]), ("b.db", ["gpt-5-5", None])):
+    for database, models in (("a.db", ["gpt-5-5", "gpt-5-5"]), ("b.db", ["gpt-5-5", "gpt-5-5"])):
         assert run(tmp_path / database, "import", tmp_path / "out" / "conversations.json").returncode == 0
         after = rows(tmp_path / database, asked)
         assert [row[1] for row in after] == models
@@ -440,6 +440,34 @@ def test_a_torn_trail_costs_writing_again_and_nothing_else(made_up: Path, tmp_pa
         (folder / ".chatgpt-capture.jsonl").write_bytes(torn)
         export(made_up, "--json", folder)
         assert files(folder) == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "markdown", "html", "html --single", "parquet"])
+def test_a_file_that_no_export_wrote_is_never_replaced(tmp_path: Path, form: str) -> None:
+    with tides(tmp_path / "a.db"):
+        export(tmp_path / "a.db", f"--{form.split(maxsplit=1)[0]}", *form.split()[1:], tmp_path / "whole")
+        ours = (".json", ".jsonl", ".md", ".html", "messages.parquet")
+        (path,) = (path for path in (tmp_path / "whole").rglob("*") if path.name.endswith(ours) and path.name[0] != ".")
+        name = path.relative_to(tmp_path / "whole")
+        mine = tmp_path / "mine" / name
+        mine.parent.mkdir(parents=True)
+        mine.write_text("my own")
+        refused = run(tmp_path / "a.db", "export", f"--{form.split(maxsplit=1)[0]}", *form.split()[1:], tmp_path / "mine")
+        assert (refused.returncode, mine.read_text()) == (1, "my own")
+        assert (
+            refused.stderr == f"Error: {mine}: was not written by an export; name another folder, or remove the file\n"
+        )
+
+
+@pytest.mark.parametrize("form", ["markdown", "html"])
+def test_without_its_ledger_an_export_knows_its_own_files_by_what_is_in_them(tmp_path: Path, form: str) -> None:
+    with tides(tmp_path / "a.db"):
+        export(tmp_path / "a.db", f"--{form}", tmp_path / "out")
+        (tmp_path / "out" / ".chatgpt-capture.jsonl").unlink()
+        assert (
+            "0 conversations written, 1 there already"
+            in export(tmp_path / "a.db", f"--{form}", tmp_path / "out").stdout
+        )
 
 
 def test_ctrl_c_is_said_in_one_line(made_up: Path, tmp_path: Path) -> None:

@@ -103,6 +103,21 @@ def test_again_writes_only_what_changed_and_removes_what_went(tmp_path: Path) ->
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*.parquet")} == {0o600}
 
 
+def test_the_tables_of_one_archive_are_not_replaced_by_those_of_another(tmp_path: Path) -> None:
+    for name in ("a.db", "b.db"):
+        with tides(tmp_path / name, conversation_id=name):
+            pass
+    export(tmp_path / "a.db", "--parquet", tmp_path / "out")
+    refused = run(tmp_path / "b.db", "export", "--parquet", tmp_path / "out")
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        f"Error: {tmp_path / 'out'}: holds the tables of another archive, or of this one from another place;"
+        " name another folder, or remove it\n",
+    )
+    assert {row["conversation_id"] for row in read(tmp_path / "out", "messages")} == {"a.db"}
+    assert "0 partitions written" in export(tmp_path / "a.db", "--parquet", tmp_path / "out").stdout
+
+
 def test_without_the_library_one_line_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "pyarrow.py").write_text("raise ImportError")
     with tides(tmp_path / "a.db") as archive:

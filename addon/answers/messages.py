@@ -15,6 +15,10 @@ from addon.wire.payload import array, boolean, dumps, integer, mapping, microsec
 _CONTEXT_TYPES = frozenset({"user_editable_context", "model_editable_context"})
 
 
+REQUESTED_MODEL = "requested_model"
+"""The member of a message in our own export that names the model asked for, where its metadata does not."""
+
+
 @value
 class Observation:
     """Who saw a message, when (microseconds), and what the exchange knows that the message does not say."""
@@ -82,7 +86,10 @@ def read_message(
         weight=number(message.get("weight")),
         visible=is_visible(message),
         model_slug=string(metadata.get("model_slug")) or string(metadata.get("resolved_model_slug")),
-        requested_model=string(metadata.get("requested_model_slug")) or seen.requested_model,
+        # The second is how our own export says it: a message of the service has no such member.
+        requested_model=string(metadata.get("requested_model_slug"))
+        or string(message.get(REQUESTED_MODEL))
+        or seen.requested_model,
         finish_type=string(mapping(metadata.get("finish_details")).get("type")),
         turn_exchange_id=string(metadata.get("turn_exchange_id")),
         request_id=string(metadata.get("request_id")),

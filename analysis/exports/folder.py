@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -65,6 +65,19 @@ class ExportFolder:
         except FileNotFoundError:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def refuse_foreign(self, name: str) -> None:
+        """Raises `Unanswerable` where a file has this name: whoever asks has not written it."""
+        if self.size(name) is not None:
+            advice = "name another folder, or remove the file"
+            raise Unanswerable(f"{self.path / name}: was not written by an export; {advice}")
+
+    def holds(self, name: str, pieces: Iterable[bytes]) -> bool:
+        """Whether a file is there and has just these bytes."""
+        if self.size(name) is None:
+            return False
+        with self.growing(name) as file:
+            return all(file.read(len(piece)) == piece for piece in pieces) and not file.read(1)
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:

@@ -1,8 +1,8 @@
 """What an export has written into its folder: which file, of what, and from what state of it.
 
 One JSON line an entry, appended when its file stands under its name. So an export that was stopped goes on, a later
-one writes only what is new, and a file keeps its name when its conversation is renamed. A ledger that is lost or torn
-costs writing again, nothing else.
+one writes only what is new, and a file keeps its name when its conversation is renamed. A file that is not in it was
+written by somebody else and is never replaced.
 """
 
 import json

@@ -1,8 +1,8 @@
 """JSON in the shape of ChatGPT's own export: `conversations.json`, an array of conversations with all their branches.
 
-What reads an official export reads this; our own import of it gives the same conversations, messages and images. What
-only the capture knows is not in that shape: exchanges, the model asked for where a message does not name it, times of
-tokens, earlier versions, raw bodies.
+What reads an official export reads this; our own import of it gives the same conversations, messages and images. The
+model that was asked for stands beside what a message says, where its metadata does not name it: others pass it by. What
+only the capture knows is not in that shape: exchanges, times of tokens, earlier versions, raw bodies.
 """
 
 import sqlite3
@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from addon.answers.messages import REQUESTED_MODEL
 from addon.store.message_objects import conversation_object, message_object
 from addon.wire.payload import dumps
 from analysis.exports.media import Copies
@@ -52,7 +53,10 @@ def _nodes(db: sqlite3.Connection, talk: Talk) -> Iterator[bytes]:
     for parent in [parent for parent in children if parent not in there]:
         yield _node(parent, None, None, children)
     for row in stored_messages(db, talk.id):
-        yield _node(row["id"], message_object(row), row["parent_id"], children)
+        message = message_object(row)
+        if row["requested_model"] and not message["metadata"].get("requested_model_slug"):
+            message[REQUESTED_MODEL] = row["requested_model"]
+        yield _node(row["id"], message, row["parent_id"], children)
 
 
 def _node(identity: str, message: dict[str, Any] | None, parent: str | None, children: dict[str, list[str]]) -> bytes:

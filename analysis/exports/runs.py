@@ -67,7 +67,13 @@ def write_each(
                 name = entry.file if entry else f"{file_stem(talk.title, talk.id)}.{shape.ending}"
                 if entry and entry.fingerprint == state and folder.size(name) is not None:
                     outcome.kept += 1
+                elif not entry and folder.holds(name, pieces(db, talk)):
+                    ledger.add(talk.id, Entry(name, state))
+                    outcome.kept += 1
                 else:
+                    if not entry:
+                        folder.refuse_foreign(name)
+                        ledger.add(talk.id, Entry(name, BEGUN))
                     with folder.writing(name) as file:
                         file.writelines(pieces(db, talk))
                     ledger.add(talk.id, Entry(name, state))
@@ -109,10 +115,15 @@ def write_joined(
         ledger.close()
 
 
+BEGUN = "begun"
+"""The fingerprint of a file that was not there, before it is: if it is then found, it is ours."""
+
 _HELD = "held"
 
 
 def _refuse_to_lose(folder: ExportFolder, shape: Joined, ledger: Ledger, talks: Sequence[Talk]) -> None:
+    if not ledger.known():
+        folder.refuse_foreign(shape.name)
     others = ledger.known() - {"", *(talk.id for talk in talks)}
     if folder.size(shape.name) is None:
         for identity in others:

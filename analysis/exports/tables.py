@@ -15,12 +15,15 @@ from typing import Any, BinaryIO
 from analysis.errors import Unanswerable
 from analysis.exports.folder import ExportFolder
 from analysis.exports.ledger import Entry, Ledger
-from analysis.exports.runs import Outcome, Progress
-from analysis.queries.archive import standing_still
+from analysis.exports.runs import BEGUN, Outcome, Progress
+from analysis.queries.archive import database_path, standing_still
 from analysis.queries.tables import TABLES, Months, Table
 
 _BATCH_ROWS = 8192
 _NO_TIMES = frozenset({"told_at"})
+_OF = "archive"
+"""In the ledger: which archive the tables are of."""
+
 _UNKNOWN = "__HIVE_DEFAULT_PARTITION__"
 """What Hive calls the partition of NULL."""
 
@@ -42,6 +45,7 @@ def write_tables(folder: ExportFolder, db: sqlite3.Connection, done: Progress) -
         ) from None
     ledger = Ledger(folder, "parquet")
     try:
+        _refuse_another(folder, ledger, db)
         with standing_still(db):
             written = _Tables(folder, db, ledger, done)
             for table in TABLES:
@@ -50,6 +54,18 @@ def write_tables(folder: ExportFolder, db: sqlite3.Connection, done: Progress) -
     finally:
         ledger.close()
     return written.outcome
+
+
+def _refuse_another(folder: ExportFolder, ledger: Ledger, db: sqlite3.Connection) -> None:
+    """Tables of another archive would be gone."""
+    place = blake2b(str(database_path(db)).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    if (of := ledger.get(_OF)) is None:
+        ledger.add(_OF, Entry("archive", place))
+    elif of.fingerprint != place:
+        advice = "name another folder, or remove it"
+        raise Unanswerable(
+            f"{folder.path}: holds the tables of another archive, or of this one from another place; {advice}"
+        )
 
 
 class _Tables:
@@ -74,7 +90,7 @@ class _Tables:
 
     def forget(self) -> None:
         """Remove partitions of an earlier export whose rows are gone, or are in other months."""
-        for part in self._ledger.known() - self._parts:
+        for part in self._ledger.known() - self._parts - {_OF}:
             table, _, partition = part.partition("/")
             with self._folder.subfolder(table) as inside, inside.subfolder(partition) as place:
                 place.remove(f"{table}.parquet")
@@ -90,6 +106,9 @@ class _Tables:
             if entry and entry.fingerprint == state and place.size(name) is not None:
                 self.outcome.kept += 1
                 return
+            if not entry:
+                place.refuse_foreign(name)
+                self._ledger.add(part, Entry(name, BEGUN))
             with place.writing(name) as file:
                 _write_rows(file, rows, month)
             self._ledger.add(part, Entry(name, state))

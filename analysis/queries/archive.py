@@ -49,6 +49,11 @@ def standing_still(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("ROLLBACK")
 
 
+def database_path(db: sqlite3.Connection) -> Path:
+    """Where the archive lies, absolute."""
+    return Path(next(row[2] for row in db.execute("PRAGMA database_list") if row[1] == "main"))
+
+
 def look(db: sqlite3.Connection) -> None:
     """Read something. Raises `sqlite3.Error` where nothing can be read."""
     db.execute("SELECT 1 FROM messages LIMIT 1").fetchone()
