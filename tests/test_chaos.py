@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.experiments import attacks, chaos, hostile
+from scripts.experiments import attacks, bystanders, chaos, hostile
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found through /proc")
 
@@ -42,3 +42,11 @@ def test_an_attack_is_marked_and_costs_neither_memory_nor_the_answer_beside_it(
     got = hostile.read(coding, chunks(), tmp_path, **(attacks.DOCUMENT if attack.startswith("document") else {}))
     assert (got.state, got.error, got.honest) == (state, error, True)
     assert 0 < got.megabytes < hostile.LIMIT_MEGABYTES
+
+
+@pytest.mark.parametrize("attack", ["odd-values", "document-of-lists"])
+def test_answers_beside_an_attack_that_passes_are_whole_and_recorded(attack: str) -> None:
+    waits = bystanders.run(attack, ours=True, attacked=True)
+    assert waits.whole
+    for prompt in (bystanders.SHARED, bystanders.APART):
+        assert 0 < waits.heard.longest(prompt) < bystanders.LONGEST_SECONDS * 1000

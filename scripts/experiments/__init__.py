@@ -8,5 +8,6 @@ space. What is where:
     faults      FAULTS by name, and `scripts/faults`, which measures each beside the same run without it
     attacks     ATTACKS by name: streams that mean harm
     hostile     `scripts/hostile`, which says what each attack costs the recorder
+    bystanders  `scripts/hostile --live`, which says what the readers of other answers notice meanwhile
     chaos       `scripts/chaos`: all at once, by chance, and the audit after it
 """

@@ -5,6 +5,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import brotli
 
@@ -273,7 +274,7 @@ ATTACKS: Mapping[str, tuple[str, Callable[[], Chunks]]] = {
     "secret-quotes": ("", secret_quotes),
 }
 
-DOCUMENT = {
+DOCUMENT: Mapping[str, Any] = {
     "kind": "document", "name": "conversation", "streamed": False, "method": "GET", "content_type": "application/json",
     "path": "/backend-api/conversation/hostile",
 }  # fmt: skip

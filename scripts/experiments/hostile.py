@@ -2,6 +2,7 @@
 
     scripts/hostile                every attack
     scripts/hostile bomb-gzip      one
+    scripts/hostile --live         what others notice meanwhile (bystanders.py)
 
 Each attack is one journal, beside an honest answer in the same journal, read by a recorder of its own from start to
 end. What counts is its largest resident size and its time of processor.
@@ -23,6 +24,7 @@ from addon.exchange import Opening
 from addon.journal import Journal, now
 from scripts import scenes
 from scripts.experiments.attacks import ATTACKS, DOCUMENT, MEGABYTE, Chunks, pieces
+from scripts.experiments.bystanders import compare
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMIT_MEGABYTES = 300
@@ -109,7 +111,13 @@ def main() -> int:
         prog="scripts/hostile", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(ATTACKS))
+    parser.add_argument(
+        "--live", action="store_true", help="play them through a proxy, with others' answers beside them"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="of --live: runs of each kind (default: 3)")
     options = parser.parse_args()
+    if options.live:
+        return compare(options.attacks or ATTACKS, options.rounds)
     print("| attack | wire | memory | processor | archive | the stream | beside it |\n" + "| --- " * 7 + "|")
     harmed = 0
     for name in options.attacks or ATTACKS:

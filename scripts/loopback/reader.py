@@ -52,12 +52,19 @@ class Reader:
         """Send a prompt and read its answer; `ConnectionError` when it is no whole 200."""
         headers, body = turn_request(prompt, **turn)
         named = [(name, value) for name, value in headers if name != "accept-encoding"]
+        return await self._ask("POST", _PATH, named, body)
+
+    async def load(self, path: str) -> Arrivals:
+        """Read a document; `ConnectionError` when it is no whole 200."""
+        return await self._ask("GET", path, [], b"")
+
+    async def _ask(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Arrivals:
         if self._shared is not None:
-            return await self._shared.ask(named, body)
+            return await self._shared.ask(method, path, headers, body)
         connection = self._idle.pop() if self._idle else _Http1()
         if connection.transport is None:
             await self._connect(connection)
-        arrivals = await connection.ask(named, body)
+        arrivals = await connection.ask(method, path, headers, body)
         self._idle.append(connection)
         return arrivals
 
@@ -93,11 +100,11 @@ class _Http1(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         _fail(self._whole, "the connection was closed")
 
-    async def ask(self, headers: list[tuple[str, str]], body: bytes) -> Arrivals:
+    async def ask(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Arrivals:
         assert self.transport is not None
         self._arrivals, self._whole = [], asyncio.get_running_loop().create_future()
         named = [("host", _HOST), ("content-length", str(len(body))), *headers]
-        request = h11.Request(method="POST", target=_PATH, headers=named)
+        request = h11.Request(method=method, target=path, headers=named)
         parts = [self._h11.send(part) for part in (request, h11.Data(data=body), h11.EndOfMessage())]
         self.transport.write(b"".join(part for part in parts if part))
         await self._whole
@@ -140,9 +147,9 @@ class _Http2(asyncio.Protocol):
         for whole in self._whole.values():
             _fail(whole, "the connection was closed")
 
-    async def ask(self, headers: list[tuple[str, str]], body: bytes) -> Arrivals:
+    async def ask(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Arrivals:
         stream = self._h2.get_next_available_stream_id()
-        pseudo = [(":method", "POST"), (":scheme", "https"), (":authority", _HOST), (":path", _PATH)]
+        pseudo = [(":method", method), (":scheme", "https"), (":authority", _HOST), (":path", path)]
         self._arrivals[stream] = []
         self._whole[stream] = asyncio.get_running_loop().create_future()
         self._h2.send_headers(stream, [*pseudo, *headers])
