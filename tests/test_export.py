@@ -452,7 +452,9 @@ def test_a_file_that_no_export_wrote_is_never_replaced(tmp_path: Path, form: str
         mine = tmp_path / "mine" / name
         mine.parent.mkdir(parents=True)
         mine.write_text("my own")
-        refused = run(tmp_path / "a.db", "export", f"--{form.split(maxsplit=1)[0]}", *form.split()[1:], tmp_path / "mine")
+        refused = run(
+            tmp_path / "a.db", "export", f"--{form.split(maxsplit=1)[0]}", *form.split()[1:], tmp_path / "mine"
+        )
         assert (refused.returncode, mine.read_text()) == (1, "my own")
         assert (
             refused.stderr == f"Error: {mine}: was not written by an export; name another folder, or remove the file\n"

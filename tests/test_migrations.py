@@ -270,3 +270,13 @@ def test_turns_are_found_by_index_also_where_sqlite_knows_nothing_of_the_archive
     assert "SEARCH m USING INDEX messages_stream_id (stream_id=?)" in plan
     assert "SEARCH m USING INDEX messages_turn_exchange_id (turn_exchange_id=?)" in plan
     assert not [detail for detail in plan if "messages_role" in detail]
+
+
+def test_a_conversation_is_summed_up_from_its_own_messages_also_where_sqlite_knows_nothing_of_them(
+    archive: Archive,
+) -> None:
+    plan = [
+        row["detail"] for row in archive.rows("EXPLAIN QUERY PLAN SELECT * FROM conversation_summaries WHERE id = 'x'")
+    ]
+    assert "SEARCH m USING COVERING INDEX messages_conversation_id_created_at (conversation_id=?)" in plan
+    assert not [detail for detail in plan if "messages_role" in detail]

@@ -33,7 +33,7 @@ def command(
     from analysis.queries.conversations import ConversationSummary, conversations
 
     with reading(database) as db:
-        rows = conversations(db, replace(only, words=" ".join(words)))
+        rows = conversations(db, replace(only, words=" ".join(words)), limit=limit and limit + 1)
         chosen = islice(rows, limit)
         if form is not None:
             write_rows(form, ConversationSummary._fields, chosen)

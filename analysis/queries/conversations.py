@@ -123,9 +123,12 @@ _IN_SHORT = """
     SELECT s.id, s.title, s.default_model_slug, s.is_temporary, s.is_archived, s.is_starred, s.messages, s.images,
            s.live,
            (SELECT substr(coalesce(nullif(m.text, ''), m.transcript), 1, 300) FROM messages m
-            WHERE m.conversation_id = s.id AND m.role = 'user' AND m.visible = 1
+            WHERE m.conversation_id = s.id AND +m.role = 'user' AND m.visible = 1
             AND (m.text <> '' OR m.transcript <> '') ORDER BY m.created_at DESC LIMIT 1)
     FROM json_each(?) wanted JOIN conversation_summaries s ON s.id = wanted.value"""
+_FEW = 1_000
+"""Conversations up to which those that were active last are looked for one by one, not all put in order."""
+
 _SPOKE = "SELECT 1 FROM messages WHERE conversation_id = ? AND model_slug >= ? AND model_slug < ? LIMIT 1"
 
 
@@ -137,7 +140,9 @@ def conversations(
     limit: int | None = None,
 ) -> Iterator[ConversationSummary]:
     """Conversations, the last active first; `before` is `active_at` and `id` of the last one of the page before."""
-    for identity in islice(identities(db, only or ConversationFilter(), before=before), limit):
+    few = only in (None, ConversationFilter()) and limit is not None and limit <= _FEW
+    walked = (identity for identity, _ in by_activity(db, before))
+    for identity in islice(walked if few else identities(db, only or ConversationFilter(), before=before), limit):
         if (found := conversation(db, identity)) is not None:
             yield found
 
