@@ -75,8 +75,13 @@ def cited_sites(
     where, values = _where(conversation_id, words)
     if between != ("", "9"):
         where, values = f"{where} AND m.created_at >= ? AND m.created_at < ?", [*values, *between]
-    query = f"""SELECT {HOST} AS host, count(DISTINCT c.url), count(DISTINCT c.message_n) AS messages
-                {_OF} WHERE {where} GROUP BY host HAVING host <> '' ORDER BY messages DESC, host LIMIT ?"""
+    # The messages of citations are looked at only where something is asked of them, the site of an address once.
+    of = _OF if "m." in where else "FROM citations c"
+    query = f"""WITH pages (url, host) AS MATERIALIZED (
+                    SELECT c.url, {HOST} FROM (SELECT DISTINCT url FROM citations) c)
+                SELECT p.host, count(DISTINCT c.url), count(DISTINCT c.message_n) AS messages
+                {of} CROSS JOIN pages p ON p.url = c.url WHERE {where} AND p.host <> ''
+                GROUP BY p.host ORDER BY messages DESC, p.host LIMIT ?"""
     return [CitedSite(*row) for row in db.execute(query, [*values, -1 if limit is None else limit])]
 
 
