@@ -195,8 +195,8 @@ def test_who_only_reads_leaves_nothing_beside_the_archive(archive: Archive) -> N
     fill(archive)
     archive.store.close()
     before = sorted(path.name for path in archive.path.parent.iterdir())
-    for command in ("list", "show", "status", "stats"):
-        ask(archive.path, command)
+    for command in ("list", "list -n 1", "list -n 1 --json", "show", "status", "stats"):
+        ask(archive.path, *command.split())
         assert sorted(path.name for path in archive.path.parent.iterdir()) == before, command
     archive.store = Store.open(archive.path)
     ask(archive.path, "list")

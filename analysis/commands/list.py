@@ -1,5 +1,6 @@
 """`chatgpt-capture list`: the conversations, the last active first."""
 
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -32,8 +33,8 @@ def command(
     """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.queries.conversations import ConversationSummary, conversations
 
-    with reading(database) as db:
-        rows = conversations(db, replace(only, words=" ".join(words)), limit=limit and limit + 1)
+    chosen_by = replace(only, words=" ".join(words))
+    with reading(database) as db, closing(conversations(db, chosen_by, limit=limit and limit + 1)) as rows:
         chosen = islice(rows, limit)
         if form is not None:
             write_rows(form, ConversationSummary._fields, chosen)

@@ -6,7 +6,7 @@ as when it was last captured (`active_at`). Counted are the messages that the pa
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby, islice
@@ -138,7 +138,7 @@ def conversations(
     *,
     before: tuple[str, str] | None = None,
     limit: int | None = None,
-) -> Iterator[ConversationSummary]:
+) -> Generator[ConversationSummary]:
     """Conversations, the last active first; `before` is `active_at` and `id` of the last one of the page before."""
     few = only in (None, ConversationFilter()) and limit is not None and limit <= _FEW
     walked = (identity for identity, _ in by_activity(db, before))
