@@ -1,10 +1,16 @@
 """HAR files as Firefox writes them: they say other things than Chrome's, and less."""
 
 import base64
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from addon.captures import Surroundings, capture_of
+from addon.exchange import Closing
 from addon.importing.har import exchange_of
 from scripts.made_up_export import Size, conversations
 from scripts.scenes import plain_answer
@@ -128,3 +134,57 @@ def test_a_redirect_has_no_body() -> None:
     exchange = exchange_of(moved, "s", 0)
     assert exchange is not None
     assert (exchange.missing, exchange.opening.location) == (None, "https://files.oaiusercontent.com/file-x")
+
+
+def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in an entry, members before what is in them."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*at, key)
+        yield from _places(value[key], (*at, key))
+
+
+ODD_ENTRIES = {
+    "an answer": answered("Tides?", plain_answer("Tides?", "Two a day.", seed="one").body),
+    "an image": image(f"https://chatgpt.com/backend-api/estuary/content?id={FILE}", b"\x89PNG\r\n", 6),
+    "a document": loaded("https://chatgpt.com/backend-api/conversation/talk", {"mimeType": "application/json", "size": 2, "text": "{}"}),
+    "a socket": loaded("wss://ws.chatgpt.com/p24/ws/user/u", {"mimeType": "", "size": -1}, status=101) | {
+        "_webSocketMessages": [{"type": "receive", "time": 1790000001.0, "opcode": 1, "data": "[]"}]
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", ODD_ENTRIES.values(), ids=ODD_ENTRIES)
+def test_no_field_of_an_entry_need_be_there_or_be_of_its_kind(entry: dict[str, Any]) -> None:
+    """Whatever a browser leaves out or adds, an entry is an exchange or none, and never stops the others."""
+    absent = object()
+    for *above, last in _places(entry):
+        for odd in (absent, None, [], {}, [None], "x", "", -1, 1e300, True, {"a": []}):
+            changed = copy.deepcopy(entry)
+            holder: Any = changed
+            for key in above:
+                holder = holder[key]
+            if odd is absent:
+                del holder[last]
+            else:
+                holder[last] = odd
+            exchange = exchange_of(changed, "s", 0)
+            if exchange is not None:
+                assert all(isinstance(at, int) and isinstance(chunk, bytes) for at, chunk in exchange.chunks)
+                capture = capture_of(exchange.opening, exchange.request, Surroundings())
+                for at, chunk in exchange.chunks:
+                    capture.feed(chunk, at)
+                capture.close(Closing("absent" if exchange.missing else "end"), exchange.ended_at)
+
+
+def test_fields_that_nobody_knows_change_nothing(tmp_path: Path) -> None:
+    known = answered("Tides?", plain_answer("Tides?", "Two a day.", seed="one").body)
+    added = copy.deepcopy(known)
+    for holder in (added, added["request"], added["response"], added["response"]["content"], added["timings"]):
+        holder |= {"_new": {"deep": [1]}, "comment": "exported", "_priority": "High"}
+    for name, entry in {"known": known, "added": added}.items():
+        (tmp_path / f"{name}.har").write_text(har(entry).replace('"pages"', '"_more": [{"a": null}], "comment": "", "pages"'))  # fmt: skip
+        assert report(tmp_path / f"{name}.db", tmp_path / f"{name}.har")["exit"] == 0
+    query = "SELECT id, text, parent_id, created_at, metadata FROM messages ORDER BY id"
+    before, after = (rows(tmp_path / f"{name}.db", query) for name in ("known", "added"))
+    assert after == before
+    assert len(before) >= 2
