@@ -18,9 +18,9 @@ from typing import Any
 from addon.answers.messages import continues
 from addon.records import Message, MessageGrowth
 from addon.store.attachments import adopt, attach
-from addon.store.rows import ensure_conversation, timestamp
+from addon.store.rows import ensure_conversation, microseconds, timestamp
 from addon.store.search_rows import in_parts, transcript
-from addon.store.version_rows import remember, was_emptied, was_put_aside
+from addon.store.version_rows import remember, said_after, was_emptied, was_put_aside
 from addon.wire.payload import loads
 
 _FACTS = ("requested_model", "created_at", "first_token_at", "completed_at")
@@ -193,10 +193,11 @@ def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
 
 def _restore(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     """What the person saw is found after the state that took it away: the row gets it, that state is a version."""
-    count = (
-        0 if old["text"] else remember(db, old["n"], new.at, "emptied", (old["content"], old["text"], old["status"]))
-    )
+    emptied_at, state = microseconds(old["first_seen_at"]), (old["content"], old["text"], old["status"])
+    count = 0 if old["text"] else remember(db, old["n"], emptied_at, "emptied", state)
     columns = {name: getattr(new, name) for name in ("content_type", "content", "text", "visible")}
+    if _makes(db, new, old, same=False, wins=True):
+        columns |= {"stream_id": new.stream_id, "source": new.source}
     _update(db, old["n"], {**_missing(new, old), **columns, "revision": old["revision"] + count})
 
 
@@ -204,11 +205,13 @@ def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     """An earlier or lesser observation: it may know what the row does not, and a finished one is a version."""
     missing = _missing(new, old)
     is_version = new.finished or (not new.live and _is_lost(new.text, new, old))
-    if is_version and not _same(old["content"], new.content):
+    same = _same(old["content"], new.content)
+    if is_version and not same:
         count = remember(db, old["n"], new.at, "updated", (new.content, new.text, new.status))
         if count:
             missing["revision"] = old["revision"] + count
-    same = new.finished and _was_finished(old) and _same(old["content"], new.content)
+        same = said_after(db, new, old["n"])
+    same = new.finished and _was_finished(old) and same
     if not new.live and _makes(db, new, old, same=same, wins=False):
         missing |= {"stream_id": new.stream_id, "source": new.source}
     if missing:

@@ -23,6 +23,12 @@ def remember(
     return cursor.rowcount
 
 
+def said_after(db: sqlite3.Connection, new: Message, number: int) -> bool:
+    """Whether the row said the same still after this was seen: its exchange told it, before others changed it."""
+    known = "SELECT 1 FROM message_versions WHERE message_n = ? AND content IS ? AND replaced_at > ?"
+    return db.execute(known, (number, new.content, timestamp(new.at))).fetchone() is not None
+
+
 def was_put_aside(db: sqlite3.Connection, new: Message, number: int) -> bool:
     """Whether this is what took the place of what the person saw, said again."""
     known = "SELECT 1 FROM message_versions WHERE message_n = ? AND text IS ? AND reason IN ('moderated', 'emptied')"
