@@ -139,6 +139,8 @@ class ChatGPTCapture:
         with contextlib.suppress(KeyboardInterrupt):
             if not self._recorder.stop(DRAIN_SECONDS if self._serving else FILE_DRAIN_SECONDS):
                 logger.warning("ChatGPT Capture: not everything is stored yet; the next start completes it.")
+        if lost := self._journal.give_up():
+            logger.error("ChatGPT Capture: %s bytes waited in memory to the end and are lost: the disk is full", lost)
         logger.log(ALERT, "ChatGPT Capture: %s", self.stats())
 
     @command.command("chatgpt.stats")  # type: ignore[untyped-decorator]

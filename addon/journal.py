@@ -184,6 +184,18 @@ class Journal:
             if segment.finished and not any(other is segment for other, _ in self._waiting):
                 self._let_go(segment)
 
+    def give_up(self) -> int:
+        """Try a last time; what waits even then is lost with this process, and counted: how many bytes."""
+        self.retry()
+        lost = self._waiting_bytes
+        kinds = [_kind_of(record) for _, record in self._waiting]
+        self.losses.uncaptured += kinds.count(Kind.OPEN)
+        self.losses.lost_chunks += kinds.count(Kind.CHUNK)
+        self.losses.lost_bytes += lost
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        return lost
+
     def _append(self, segment: _Segment, kind: int, stream: int, at: int, payload: bytes) -> None:
         fields = _pack_fields(kind, stream, at, len(payload))
         record = fields + _pack_check(crc32(fields)) + payload
@@ -242,6 +254,14 @@ class Journal:
         if segment.descriptor >= 0:
             os.close(segment.descriptor)
         segment.descriptor = -1
+
+
+def _kind_of(waiting: bytes) -> int:
+    """What kind of record waits; the rest of one whose beginning is written counts as a chunk."""
+    if len(waiting) < HEADER.size:
+        return _CHUNK
+    *fields, check = HEADER.unpack_from(waiting)
+    return int(fields[0]) if check == crc32(waiting[: FIELDS.size]) else _CHUNK
 
 
 def now() -> int:

@@ -223,6 +223,33 @@ def test_beyond_the_budget_chunks_are_counted_as_lost_and_the_close_is_not(
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the writer has let go
 
 
+def test_what_waits_in_memory_to_the_end_is_counted_as_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Journal(folder, "w")
+    stream = written.open(b"{}", b"", 1)
+    full = limited(monkeypatch, 30)
+    for chunk in (b"half of this fits", b"second", b"third"):
+        written.append(stream, chunk, 2)
+    written.open(b"{}", b"", 3)
+    written.close(stream, b"{}", 4)
+    waited = written.waiting_bytes
+    assert (written.give_up(), written.waiting_bytes) == (waited, 0)
+    assert written.losses == journal.Losses(streams=2, uncaptured=1, lost_chunks=3, lost_bytes=waited)
+    full.clear()
+    assert written.give_up() == 0
+    assert [record.kind for record in read_all(folder)] == [Kind.OPEN]
+
+
+def test_a_last_try_may_be_enough(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Journal(folder, "w")
+    stream = written.open(b"{}", b"", 1)
+    full = limited(monkeypatch, 0)
+    written.append(stream, b"first", 2)
+    full.clear()
+    assert written.give_up() == 0
+    assert written.losses == journal.Losses(streams=1)
+    assert [record.payload for record in read_all(folder)[1:]] == [b"first"]
+
+
 def test_a_stream_knows_what_it_lost_until_it_is_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "BUDGET_BYTES", 100)
     written = Journal(folder, "w")
