@@ -23,13 +23,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
+from analysis.queries.named import QUESTIONS
+from analysis.schema import descriptions
 from scripts.big_archive import build
 from scripts.big_archive.texts import CHINESE, COMMON, RARE, SOMETIMES
 
 ROOT = Path(__file__).resolve().parent.parent
 WARM, ROUNDS = 3, 15
+VISITS, SLOWEST = 3, 8
+"""How often each of Datasette's own pages is asked for, once it was, and how many of them are named."""
 
 
 class Server(NamedTuple):
@@ -48,6 +52,7 @@ def main() -> int:
     )
     arguments.add_argument("--archive", type=Path, help="an archive that is there")
     arguments.add_argument("--messages", type=int, default=1_000_000, help="of the archive that is made")
+    arguments.add_argument("--only", choices=("pages", "stock"), help="half of it")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         archive = given.archive
@@ -56,7 +61,10 @@ def main() -> int:
             print(f"making an archive of {given.messages:,} messages", flush=True)
             build(archive, conversations=max(1, given.messages // 20), messages=given.messages)
         with serving(archive, Path(temporary)) as server:
-            return measure(pages(archive), server)
+            beyond = measure(pages(archive), server) if given.only != "stock" else 0
+            if given.only != "pages":
+                visit(stock_pages(archive), server)
+            return beyond
 
 
 def pages(archive: Path) -> list[tuple[str, str, int | None]]:
@@ -80,6 +88,9 @@ def pages(archive: Path) -> list[tuple[str, str, int | None]]:
         ("search, a word now and then", f"/-/archive?q={SOMETIMES}", 50),
         ("search, a word nearly everywhere", f"/-/archive?q={COMMON}", 60),
         ("search, a part of a Chinese word", f"/-/archive?q={quote(CHINESE[:2])}", None),
+        ("search, that word, by role and day", f"/-/archive?q={COMMON}&role=user&from=2026-01-01", None),
+        ("search, that word, the oldest first", f"/-/archive?q={COMMON}&sort=old", None),
+        ("search in the gallery, nothing found", "/-/archive/images?q=xyzzy", None),
         ("usage", "/-/archive/usage", 60),
         ("usage, its data", "/-/archive/usage/data", 60),
         ("health", "/-/archive/health", None),
@@ -88,6 +99,28 @@ def pages(archive: Path) -> list[tuple[str, str, int | None]]:
         ("conversations", f"/{name}/conversations", None),
     ]
     return [(name, address, limit) for name, address, limit in measured if "None" not in address]
+
+
+def stock_pages(archive: Path) -> list[str]:
+    """Datasette's own page of each table, of each view and of each named query."""
+    with contextlib.closing(sqlite3.connect(f"{archive.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")]
+    tables = [name for name in names if name in descriptions()]
+    given = urlencode({"q": RARE, "id": 1, "seed": 1, "since": "", "until": ""})
+    root = f"/{quote(archive.stem)}"
+    return [root, *(f"{root}/{name}" for name in tables), *(f"{root}/{name}?{given}" for name in QUESTIONS)]
+
+
+def visit(addresses: list[str], server: Server) -> None:
+    """Say which of some pages take longest. One that is given up at a time limit ends the bench."""
+    took: dict[str, float] = {}
+    for address in addresses:
+        times = [ask(server, address)[0] for _ in range(1 + VISITS)]
+        took[address] = statistics.median(times[1:])
+    slowest = sorted(took, key=took.__getitem__, reverse=True)[:SLOWEST]
+    print(f"\n{len(addresses)} pages of Datasette's own: each table, view and named query; the slowest:")
+    for address in slowest:
+        print(f"{address.partition('?')[0]:<40}{took[address]:>6.0f} ms")
 
 
 def measure(measured: list[tuple[str, str, int | None]], server: Server) -> int:
@@ -132,7 +165,7 @@ def ask(server: Server, address: str) -> tuple[float, int]:
         answer = connection.getresponse()
         body = answer.read()
         took = (time.perf_counter() - began) * 1000
-    if answer.status != 200:
+    if answer.status != 200 or b"facets timed out" in body:
         raise SystemExit(f"{address}: {answer.status} {re.sub(rb'<[^>]+>', b' ', body)[:300]!r}")
     return took, len(body)
 

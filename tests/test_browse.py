@@ -1,13 +1,16 @@
 """The pages answer, say what is wrong, and let nobody else in."""
 
+import asyncio
 import contextlib
 import ctypes
 import json
+import math
 import os
 import re
 import shutil
 import socket
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,10 @@ import pytest
 from addon.archive import media_folder as captured_to
 from analysis.browse.access import kept_secret
 from analysis.browse.files import media_folder
+from analysis.browse.images_page import Patience, look
 from analysis.browse.server import check, listening
+from analysis.browse.site import Problem, Site
+from analysis.browse.usage_page import Charts, Rows
 from analysis.queries import open_archive
 from analysis.queries.conversations import conversations
 from analysis.queries.named import QUESTIONS
@@ -27,6 +33,7 @@ from scripts.showcase.talks import draw
 from scripts.showcase.writer import Archive as showcase_archive
 from scripts.showcase.writer import Talk
 from tests.browsing import SECRET, Client, fetch, running
+from tests.recording import FINISHED, Archive, envelope, message, v0
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +115,27 @@ def test_each_table_and_column_is_described_where_it_is_shown(client: Client) ->
         assert page.status_code == 200, name
         assert described.text.replace("'", "&#39;").replace('"', "&#34;") in page.text, name
         assert page.text.count("<dd>") == len(described.columns), name
+
+
+def test_a_view_made_anew_from_all_of_the_archive_does_not_count_its_rows(client: Client) -> None:
+    words = "Not counted: this view is made anew from the whole archive each time."
+    page = client.ask("/chatgpt/turns?_size=3").text
+    assert (words in page, "<h3>3 rows" in page) == (True, False)
+    whole = client.ask("/chatgpt/model_usage").text
+    rows = len(client.ask("/chatgpt/model_usage.json?_shape=array").json())
+    assert (words in whole, re.findall(r"<h3>(\d+) rows", whole)) == (False, [str(rows)])
+    assert words not in client.ask("/chatgpt/messages?_size=3").text
+    counts = [
+        client.ask(f"/chatgpt/turns.json?{given}").json()["filtered_table_rows_count"] for given in ("", "_nocount=")
+    ]
+    assert counts == [None, len(client.ask("/chatgpt/turns.json?_shape=array&_size=max").json())]
+
+
+def test_the_tables_of_datasette_itself_are_not_among_those_of_the_archive(client: Client) -> None:
+    assert "_internal" not in client.ask("/-/tables").text
+    assert [client.ask(f"/_internal{page}").status_code for page in ("", "/databases", ".json?sql=select+1")] == [
+        403
+    ] * 3
 
 
 def test_cells_of_stock_tables_lead_to_pages(client: Client, ids: dict[str, str]) -> None:
@@ -310,6 +338,39 @@ def test_an_image_says_which_one_it_was_made_from(tmp_path: Path) -> None:
 
 
 # Files
+
+
+def test_rare_words_are_looked_for_in_images_piece_by_piece(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "chatgpt.db")
+    for n in range(9):
+        archive.record(v0(envelope(generated(f"i{n}", "a whale" if n == 1 else "a lighthouse", n))), stream_id=f"s{n}")
+    archive.store.close()
+    with contextlib.closing(open_archive(archive.path)) as db:
+        found, place, looks = [], None, 0
+        while looks == 0 or place is not None:
+            some, place = look(db, "whale", place, Patience(60, 3, 0.0))
+            found += [image.message_id for image in some]
+            looks += 1
+        assert (found, looks) == (["i1"], 4)
+        every, end = look(db, "", None, Patience(4, 3, 0.0))
+        assert ([image.message_id for image in every], end) == (["i8", "i7", "i6"], (every[2].created_at, every[2].id))
+        every, end = look(db, "", None, Patience(4, 3, math.inf))
+        assert [image.message_id for image in every] == ["i8", "i7", "i6", "i5"]
+        assert [image.message_id for image in look(db, "", end, Patience(9, 3, math.inf))[0]] == [
+            "i4", "i3", "i2", "i1", "i0",
+        ]  # fmt: skip
+
+
+def generated(identity: str, prompt: str, n: int) -> dict[str, Any]:
+    dalle = {"gen_id": f"gen-{n}", "prompt": prompt}
+    part = {
+        "content_type": "image_asset_pointer",
+        "asset_pointer": f"sediment://file_{n}",
+        "metadata": {"dalle": dalle},
+    }
+    content = {"content_type": "multimodal_text", "parts": [part]}
+    author = {"role": "tool", "name": "dalle.text2im"}
+    return message(identity, author=author, content=content, status=FINISHED, create_time=1_790_000_000 + n // 2)
 
 
 def test_files_lie_where_the_capture_puts_them(tmp_path: Path) -> None:
@@ -522,10 +583,42 @@ def test_a_day_that_is_none_is_said_on_the_page_of_usage(client: Client) -> None
     assert re.findall(notes, client.ask("/-/archive/usage?from=2026-09-21&to=").text) == []
 
 
-def test_a_chart_that_the_days_do_not_narrow_says_so(client: Client) -> None:
-    caption = r"<figcaption><h2>([^<]+)</h2><p>[^<]*Of all time: From and To do not narrow this one.</p>"
-    assert re.findall(caption, client.ask("/-/archive/usage?from=2026-09-21").text) == ["Most cited sites"]
-    assert re.findall(caption, client.ask("/-/archive/usage?from=&to=").text) == []
+def test_the_days_narrow_every_chart(client: Client) -> None:
+    charts = {}
+    for days in ("from=&to=", "from=2031-01-01&to=2031-12-31"):
+        charts[days] = client.ask(f"/-/archive/usage/data?{days}").json()["charts"]
+    of_all_time, of_a_year_to_come = charts.values()
+    assert len(of_all_time) == 9
+    assert [name for name, rows in of_all_time.items() if not rows] == []
+    assert [name for name, rows in of_a_year_to_come.items() if rows] == []
+
+
+def test_charts_are_asked_for_once_for_all_who_wait_and_again_when_one_was_given_up(
+    client: Client, showcase: Path
+) -> None:
+    asked: list[Rows] = []
+
+    async def ask(question: Callable[[sqlite3.Connection], Rows]) -> Rows:
+        with contextlib.closing(open_archive(showcase)) as db:
+            asked.append(rows := question(db))
+        if len(asked) == 3:
+            raise Problem(503, "This takes too long", "")
+        await asyncio.sleep(0)
+        return rows
+
+    async def look() -> list[int]:
+        charts = Charts(Site(client.datasette))
+        first, second = await asyncio.gather(*(charts.data("", "", ask) for _ in range(2)))
+        assert first is second
+        assert list(first.values()).count(None) == 1
+        once = len(asked)
+        again = await charts.data("", "", ask)
+        assert None not in again.values()
+        both = len(asked)
+        await charts.data("", "", ask)
+        return [once, both - once, len(asked) - both]
+
+    assert asyncio.run(look()) == [10, 10, 0]
 
 
 def test_a_database_without_our_tables_can_be_browsed_all_the_same(tmp_path: Path) -> None:

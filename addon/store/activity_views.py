@@ -25,16 +25,20 @@ _DAYS = f"""
         FROM image_generations g WHERE g.status = 'complete')
     WHERE day IS NOT NULL GROUP BY day"""
 
-# Seconds as `time_to_first_token` means them everywhere: of the exchange that asked, where the answer came in it.
+# Seconds as `time_to_first_token` means them everywhere: of the exchange that asked, where the answer came in it. The
+# length is taken before answers are sorted by model: SQLite would sort their texts with them.
 _MODELS = f"""
-    SELECT m.requested_model, m.model_slug, count(*) AS answers, count(DISTINCT m.conversation_id) AS conversations,
-           sum(length(m.text)) AS characters, round(sum(m.reasoning_seconds), 1) AS reasoning_seconds,
-           round(avg(iif(m.end_turn = 1, julianday(s.first_token_at) - julianday(s.started_at), NULL)) * 86400, 3)
-               AS average_seconds_to_first_token,
-           min(m.created_at) AS first_at, max(m.created_at) AS last_at
-    FROM messages m LEFT JOIN streams s ON s.id = m.stream_id AND s.kind = 'turn' AND s.first_token_at >= s.started_at
-    WHERE {_IS_ANSWER} AND m.model_slug IS NOT NULL
-    GROUP BY m.requested_model, m.model_slug"""
+    WITH answers AS MATERIALIZED (
+        SELECT m.requested_model, m.model_slug, m.conversation_id, length(m.text) AS characters, m.reasoning_seconds,
+               m.created_at, iif(m.end_turn = 1, (
+                   SELECT julianday(s.first_token_at) - julianday(s.started_at) FROM streams s
+                   WHERE s.id = m.stream_id AND s.kind = 'turn' AND s.first_token_at >= s.started_at), NULL) AS waited
+        FROM messages m WHERE {_IS_ANSWER} AND m.model_slug IS NOT NULL)
+    SELECT requested_model, model_slug, count(*) AS answers, count(DISTINCT conversation_id) AS conversations,
+           sum(characters) AS characters, round(sum(reasoning_seconds), 1) AS reasoning_seconds,
+           round(avg(waited) * 86400, 3) AS average_seconds_to_first_token,
+           min(created_at) AS first_at, max(created_at) AS last_at
+    FROM answers GROUP BY requested_model, model_slug"""
 
 # The service says that an image has 0 bytes when it does not know yet how many.
 _GALLERY = """

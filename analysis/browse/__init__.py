@@ -37,6 +37,7 @@ from analysis.browse.site import (
 from analysis.browse.static import address, static_file
 from analysis.browse.streams_page import stream_page
 from analysis.browse.thread import news, thread_page
+from analysis.browse.uncounted import uncounted
 from analysis.browse.usage_page import Charts, usage_page
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ PLUGIN = "chatgpt-capture"
 def asgi_wrapper(datasette: "Datasette") -> Callable[[App], App]:
     """The guard; last, so that it stands outside everything."""
     hosts = (datasette.plugin_config(PLUGIN) or {}).get("hosts") or []
-    return lambda app: guarded(app, hosts)
+    return lambda app: guarded(uncounted(app), hosts)
 
 
 @hookimpl
@@ -114,6 +115,13 @@ def extra_css_urls() -> list[str]:
 def extra_js_urls() -> list[dict[str, Any]]:
     """What stock pages lack for those who do not see them, and the key for the search."""
     return [{"url": address("stock.js"), "module": True}]
+
+
+@hookimpl
+def permission_allowed(action: str, resource: Any) -> bool | None:
+    """Datasette's list of its own tables is no database of the person's: it is shown to nobody."""
+    database = resource[0] if isinstance(resource, tuple) else resource
+    return False if database == "_internal" and action.startswith(("view-", "execute-")) else None
 
 
 @hookimpl

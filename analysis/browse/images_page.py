@@ -1,8 +1,9 @@
 """Generated images: the gallery, and each with what was asked, how it was made, and what it was made from."""
 
 import sqlite3
+import time
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from analysis.browse import times
@@ -12,6 +13,8 @@ from analysis.queries import images
 from analysis.rendering import byte_count, duration
 
 _PAGE = 60
+_STEP, _PATIENCE_SECONDS = 1_000, 1.0
+"""How many images are looked at at once for words, and for how long on the way to one page."""
 _LINE = 100
 """How many images of a line are shown."""
 
@@ -21,17 +24,46 @@ def gallery_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     words = asked.get("q")
     before, _, number = asked.get("before", 60).partition("~")
     place = (before, int(number)) if number.isascii() and number.isdigit() and len(number) < 18 else None
-    found = list(images.images(db, images.ImageFilter(words=words), before=place, limit=_PAGE + 1))
-    shown = found[:_PAGE]
-    older = f"{shown[-1].created_at or ''}~{shown[-1].id}" if len(found) > _PAGE else None
+    found, further = look(db, words, place, Patience(_PAGE, _STEP, time.monotonic() + _PATIENCE_SECONDS))
+    older = f"{further[0]}~{further[1]}" if further else None
     return {
         "section": "images",
         "title": "Images",
         "looked_for": words,
-        "images": [_tile(image) for image in shown],
+        "images": [_tile(image) for image in found],
         "older": f"/-/archive/images?{urlencode({'q': words, 'before': older})}" if older else None,
+        "looked_to": times.day(further[0]) if further and len(found) < _PAGE else "",
         "before": before if place else "",
     }
+
+
+class Patience(NamedTuple):
+    """How many images are wanted, how many are looked at at once for words, and until when (`time.monotonic`)."""
+
+    most: int
+    step: int
+    until: float
+
+
+def look(
+    db: sqlite3.Connection, words: str, before: images.Place | None, patience: Patience
+) -> tuple[list[images.Image], images.Place | None]:
+    """As many images with these words as are wanted, or those found by then; and where to go on, None at the end.
+
+    What was asked for stands in the messages, each of which has to be read: rare words in many images take long.
+    """
+    found: list[images.Image] = []
+    only = images.ImageFilter(words=words)
+    while True:
+        end = images.further(db, before, patience.step)
+        wanted = patience.most + 1 - len(found)
+        found += images.images(db, only, before=before, down_to=end, limit=wanted)
+        if len(found) > patience.most:
+            last = found[patience.most - 1]
+            return found[: patience.most], (last.created_at or "", last.id)
+        if end is None or time.monotonic() > patience.until:
+            return found, end
+        before = end
 
 
 def image_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:

@@ -27,6 +27,12 @@ _NEWEST_FIRST = {
     "streams": "started_at",
     "image_generations": "id",
     "message_versions": "replaced_at",
+    "turns": "started_at",
+    "turn_completeness": "started_at",
+    "image_gallery": "created_at",
+    "daily_activity": "day",
+    "model_usage": "answers",
+    "unrecognised": "events",
 }
 _ROWS = {"messages": 40, "conversations": 60}
 """Rows of a page, where rows are wide."""
@@ -36,7 +42,7 @@ SETTINGS = {
     "suggest_facets": False,  # each suggestion reads the whole table
     "cache_size_kb": 65_536,
     "facet_time_limit_ms": 1_000,
-    "sql_time_limit_ms": 3_000,
+    "sql_time_limit_ms": 5_000,  # more than twice what the longest question takes
     "default_cache_ttl": 0,  # the archive is being written
     "allow_download": False,
     "truncate_cells_html": 300,

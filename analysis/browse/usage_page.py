@@ -35,8 +35,9 @@ _CHARTS = (
     ("conversation_lengths", "sizes", ""),
     ("most_cited_sites", "sites", ""),
 )
-_ALL_OF_TIME = "Of all time: From and To do not narrow this one."
 _KEPT = 12
+_TOGETHER = 2
+"""Questions that are asked at a time: one of Datasette's three threads is left for pages."""
 _FRESH_SECONDS = 60.0
 
 
@@ -54,6 +55,7 @@ class Charts:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+        self._awaited: dict[tuple[str, str], asyncio.Task[_Known]] = {}
 
     async def view(self, request: Request) -> Response:
         """The data as JSON; what a question could not tell is null."""
@@ -63,21 +65,29 @@ class Charts:
             async def ask(question: Callable[[sqlite3.Connection], Rows]) -> Rows:
                 return await self._site.answer(asked, lambda db, _: question(db))
 
-            return Response.json({"charts": await self._data(*days_asked(asked), ask)})
+            return Response.json({"charts": await self.data(*days_asked(asked), ask)})
         except Problem as problem:
             return Response.json({"ok": False, "error": problem.title}, status=problem.status)
 
-    async def _data(self, since: str, until: str, ask: Ask) -> dict[str, Rows | None]:
+    async def data(self, since: str, until: str, ask: Ask) -> dict[str, Rows | None]:
         """The rows of each chart; None where a question could not be answered."""
         key = (since, until)
         known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = await self._ask(since, until, ask)
+        if known is None or None in known.charts.values():
+            known = self._known[key] = await self._asked_once(key, ask)
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         elif time.monotonic() - known.asked_at > _FRESH_SECONDS and (known.task is None or known.task.done()):
             known.task = asyncio.create_task(self._again(key, known, ask))
         return known.charts
+
+    async def _asked_once(self, key: tuple[str, str], ask: Ask) -> _Known:
+        """The answers, for all who wait for them: a page that is loaded again asks nothing twice."""
+        task = self._awaited.get(key)
+        if task is None:
+            task = self._awaited[key] = asyncio.create_task(self._ask(*key, ask))
+            task.add_done_callback(lambda _: self._awaited.pop(key))
+        return await asyncio.shield(task)
 
     async def _again(self, key: tuple[str, str], known: _Known, ask: Ask) -> None:
         if await _state(ask) != known.state:
@@ -87,12 +97,17 @@ class Charts:
 
     async def _ask(self, since: str, until: str, ask: Ask) -> _Known:
         state = await _state(ask)
-        charts: dict[str, Rows | None] = {}
-        for name, _, _ in _CHARTS:
-            try:
-                charts[name] = await ask(_asking(name, since, until))
-            except Problem:
-                charts[name] = None
+        alone = asyncio.Semaphore(_TOGETHER)
+
+        async def rows(name: str) -> Rows | None:
+            async with alone:
+                try:
+                    return await ask(_asking(name, since, until))
+                except Problem:
+                    return None
+
+        names = [name for name, _, _ in _CHARTS]
+        charts = dict(zip(names, await asyncio.gather(*map(rows, names)), strict=True))
         return _Known(charts, state, time.monotonic())
 
 
@@ -151,13 +166,12 @@ def _chart(asked: Asked, chart: tuple[str, str, str], since: str, until: str) ->
     question = QUESTIONS[name]
     days = {"since": since, "until": until}
     given = urlencode({key: value for key, value in days.items() if key in question.parameters})
-    all_of_time = any(days.values()) and not given
     return {
         "name": name,
         "kind": kind,
         "size": size,
         "title": question.title,
-        "description": question.description + (f" {_ALL_OF_TIME}" if all_of_time else ""),
+        "description": question.description,
         "sql": f"{asked.table(name)}?{given}",
         "csv": f"{asked.table(name)}.csv?{given}",
     }

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+type Place = tuple[str, int]
+"""Where an image stands among all, the newest first: `created_at` ("" for None) and `id`."""
+
 
 class Image(NamedTuple):
     """A row of `image_gallery`. `width` and `height` are pixels; `asset_path` and `thumbnail_path` are in the media
@@ -84,6 +87,7 @@ class ImageFilter:
     stored: bool = False
 
 
+_PLACE = "(coalesce(created_at, ''), id)"
 _GALLERY = f"SELECT {', '.join(Image._fields)} FROM image_gallery"
 
 
@@ -91,18 +95,33 @@ def images(
     db: sqlite3.Connection,
     only: ImageFilter | None = None,
     *,
-    before: tuple[str, int] | None = None,
+    before: Place | None = None,
+    down_to: Place | None = None,
     limit: int | None = None,
 ) -> Iterator[Image]:
-    """Images, the newest first; `before` is `created_at` ("" for None) and `id` of the last one of the page before."""
+    """Images, the newest first; `before` is the place of the last one of the page before, `down_to` of the last one
+    that is looked at.
+    """
     conditions, values = _conditions(only or ImageFilter())
     if before is not None:
-        conditions.append("(coalesce(created_at, ''), id) < (?, ?)")
+        conditions.append(f"{_PLACE} < (?, ?)")
         values += before
+    if down_to is not None:
+        conditions.append(f"{_PLACE} >= (?, ?)")
+        values += down_to
     where = " AND ".join(conditions) or "1"
     query = f"{_GALLERY} WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
     for row in db.execute(query, [*values, -1 if limit is None else limit]):
         yield Image(*row)
+
+
+def further(db: sqlite3.Connection, before: Place | None, count: int) -> Place | None:
+    """The place of the image that is so many on from another, or from the newest; None where there are not as many."""
+    older = f"WHERE {_PLACE} < (?, ?)" if before else ""
+    query = f"""SELECT coalesce(created_at, ''), id FROM image_generations {older}
+                ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET ?"""
+    row = db.execute(query, [*(before or ()), count - 1]).fetchone()
+    return (row[0], row[1]) if row else None
 
 
 def image(db: sqlite3.Connection, identity: int) -> Image | None:

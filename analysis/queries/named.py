@@ -119,10 +119,13 @@ GROUP BY month, model ORDER BY month, model""",
     "answer_length_by_month": Question(
         "Length of answers",
         "Characters of an answer on average, by month.",
-        f"""SELECT {_local("%Y-%m")} AS month, count(*) AS answers, round(avg(length(text))) AS characters
-FROM messages
-WHERE {IS_ANSWER} AND {_between("created_at")}
-GROUP BY month ORDER BY month""",
+        # The length before the months: SQLite would sort the texts with them.
+        f"""WITH answers AS MATERIALIZED (
+    SELECT {_local("%Y-%m")} AS month, length(text) AS characters
+    FROM messages
+    WHERE {IS_ANSWER} AND {_between("created_at")})
+SELECT month, count(*) AS answers, round(avg(characters)) AS characters
+FROM answers GROUP BY month ORDER BY month""",
     ),
     "images_per_month": Question(
         "Images per month",
@@ -154,8 +157,8 @@ FROM sizes WHERE size > 0 GROUP BY 1 ORDER BY 1""",
         "Most cited sites",
         "The sites that most answers name as their sources.",
         f"""SELECT {HOST} AS site, count(DISTINCT c.url) AS pages, count(DISTINCT c.message_n) AS answers
-FROM citations c
-WHERE {CITED}
+FROM citations c CROSS JOIN messages m ON m.n = c.message_n
+WHERE {CITED} AND {_between("m.created_at")}
 GROUP BY site HAVING site <> '' ORDER BY answers DESC, site LIMIT 30""",
     ),
     "search_messages": Question(

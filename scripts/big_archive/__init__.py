@@ -50,7 +50,6 @@ def build(
                 _write(db, talks)
                 done += sum(len(talk.rows["messages"]) for talk in talks)
                 progress(done)
-        db.execute("ANALYZE")
         db.execute("PRAGMA journal_mode = WAL")
 
 
