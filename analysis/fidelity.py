@@ -68,6 +68,7 @@ _STORED_MEDIA = """
     FROM media held"""
 
 _BATCH = 5000
+_CACHE_KIB = 8000
 _SCHEME = re.compile(r"[a-z-]+://")
 _LINES = re.compile(rb"\r\n|\r|\n")
 
@@ -140,6 +141,7 @@ class Fidelity:
             return []
         self._notes.execute(_SHOWN_TWICE)
         self._notes.execute("ATTACH ? AS archive", [f"{archive.absolute().as_uri()}?mode=ro"])
+        self._notes.execute(f"PRAGMA archive.cache_size = -{_CACHE_KIB}")
         try:
             rows = [
                 row
@@ -269,6 +271,8 @@ def _text(value: Any) -> str | None:
 
 def _storable(text: str) -> str:
     """`text` as SQLite can hold it: halves of surrogate pairs joined, or U+FFFD."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -37,7 +37,8 @@ class Oddity:
 
 
 def oddities(document: dict[str, Any], *, halves: bool = True) -> Iterator[Oddity]:
-    """What is odd about a document; without `halves` nobody looks for halves of characters, which takes longest."""
+    """What is odd about a document; without `halves` nobody looks for halves of characters."""
+    halves = halves and has_half(document)
     if not halves and _is_usual(document):
         return
     given = given_nodes(document)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from addon.files.file_types import FileType
-from addon.records import Asset, AssetFile, AssetLocation, Thumbnail
+from addon.records import Asset, AssetFile, AssetLocation, Message, Thumbnail
 from addon.store.rows import timestamp
 from addon.wire.asset_ids import SANDBOX, THUMBNAIL
 from addon.wire.payload import dumps
@@ -36,6 +36,11 @@ _MERGED = {
 }
 """What is left of two accounts of one file."""
 
+_INSERT_ASSET = """
+    INSERT INTO assets (id, pointer, kind, origin, name, stated_size_bytes, stated_width, stated_height, size_bytes,
+                        width, height, variant, conversation_id, message_id, stream_id)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"""
+
 
 def merge_asset(db: sqlite3.Connection, asset: Asset) -> None:
     """Merge one account of a file into its row, so that their order never shows; whose it is, `settle` finds."""
@@ -45,6 +50,21 @@ def merge_asset(db: sqlite3.Connection, asset: Asset) -> None:
             ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = {merged}" for name, merged in _MERGED.items())}""",
         (asset.id, asset.pointer, asset.kind, asset.origin, asset.name, asset.size_bytes, asset.width, asset.height),
     )
+
+
+def insert_asset(db: sqlite3.Connection, asset: Asset, message: Message) -> bool:
+    """Write a file that nothing is known of but what one message says: what `settle` would make of it.
+
+    False, and nothing written, where something is known.
+    """
+    known = "SELECT 1 FROM assets WHERE id IN (?1, ?1 || ?2) LIMIT 1"
+    if db.execute(known, (asset.id, THUMBNAIL)).fetchone() is not None:
+        return False
+    stated = (asset.size_bytes or None, asset.width or None, asset.height or None)
+    variant = "thumbnail" if asset.id.endswith(THUMBNAIL) else "original"
+    owner = (message.conversation_id, message.id, message.stream_id)
+    db.execute(_INSERT_ASSET, (asset.id, asset.pointer, asset.kind, asset.origin, asset.name, *stated, variant, *owner))
+    return True
 
 
 def write_location(db: sqlite3.Connection, location: AssetLocation) -> None:

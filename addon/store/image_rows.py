@@ -10,7 +10,7 @@ from typing import Any
 
 from addon.answers.images import TOOLS, image_call
 from addon.records import ImageCall, ImageGeneration, Message
-from addon.store.rows import columns
+from addon.store.rows import columns, timestamp
 from addon.wire.payload import dumps
 
 _ANCESTORS = 50
@@ -45,16 +45,40 @@ def show_images(db: sqlite3.Connection, message: Message, number: int, *, counts
     origin = _origin(db, message.conversation_id, parent)
     shown = "SELECT 1 FROM image_generations WHERE conversation_id IS ? AND message_id = ? AND part_index IS NOT NULL"
     others = db.execute(shown, (message.conversation_id, message.id)).fetchone() is not None
+    _ensure_assets(db, message)
     for image in message.images:
         row = _at_its_place(db, image, message)
-        if row is None and (counts or not others or image.status == "complete"):
-            _insert(db, message, _said(db, image, message, origin))
-        elif row is not None:
-            _update(db, image, row, _said(db, image, message, origin), counts=counts)
+        if row is not None:
+            _update(db, image, row, _said(image, origin), counts=counts)
+        elif counts or not others or image.status == "complete":
+            _insert(db, message, _said(image, origin))
         if image.asset_id is not None:
             _take_listed(db, image, (message.conversation_id, message.id, image.part_index))
     if counts:
         _drop_unfinished(db, message)
+
+
+def is_shown(db: sqlite3.Connection, message: Message) -> bool:
+    """Whether there is an image, if only on a list, that is said to be in this message."""
+    shown = "SELECT 1 FROM image_generations WHERE conversation_id IS ? AND message_id = ? LIMIT 1"
+    return db.execute(shown, (message.conversation_id, message.id)).fetchone() is not None
+
+
+def insert_images(db: sqlite3.Connection, message: Message) -> None:
+    """Write the images of a message that was written just now, and of which none is there: settled already."""
+    origin = _origin(db, message.conversation_id, message.parent_id)
+    own = {
+        "tool": message.author_name,
+        "model_slug": message.model_slug,
+        "created_at": timestamp(message.created_at or message.first_seen_at or message.at),
+        "stream_id": message.stream_id,
+    }
+    _ensure_assets(db, message)
+    for image in message.images:
+        ended = timestamp(message.completed_at) if image.status == "complete" else None
+        _insert(db, message, _said(image, origin) | own | {"completed_at": ended})
+        if image.asset_id is not None:
+            _take_listed(db, image, (message.conversation_id, message.id, image.part_index))
 
 
 def settle_images(db: sqlite3.Connection, number: int) -> None:
@@ -153,7 +177,7 @@ def _at_its_place(db: sqlite3.Connection, image: ImageGeneration, message: Messa
     return found
 
 
-def _said(db: sqlite3.Connection, image: ImageGeneration, message: Message, origin: _Origin) -> dict[str, Any]:
+def _said(image: ImageGeneration, origin: _Origin) -> dict[str, Any]:
     """What an observation and the messages above it tell of an image."""
     values = columns(image)
     call = origin.call or ImageCall(None, None, None)
@@ -162,9 +186,16 @@ def _said(db: sqlite3.Connection, image: ImageGeneration, message: Message, orig
         values["transparent_background"] = call.transparent_background
     for name in ("request_message_id", "prompt_message_id", "requested_at"):
         values[name] = getattr(origin, name)
-    if image.asset_id is not None:
-        db.execute("INSERT OR IGNORE INTO assets (id, pointer) VALUES (?, ?)", (image.asset_id, image.asset_pointer))
     return values
+
+
+def _ensure_assets(db: sqlite3.Connection, message: Message) -> None:
+    """Make the rows of assets that the images name and their message does not."""
+    named = {asset.id for asset in message.assets}
+    for image in message.images:
+        if image.asset_id is not None and image.asset_id not in named:
+            known = (image.asset_id, image.asset_pointer)
+            db.execute("INSERT OR IGNORE INTO assets (id, pointer) VALUES (?, ?)", known)
 
 
 def _insert(db: sqlite3.Connection, message: Message, values: dict[str, Any]) -> None:

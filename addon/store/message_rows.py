@@ -17,7 +17,7 @@ from typing import Any
 
 from addon.answers.messages import continues
 from addon.records import Message, MessageGrowth
-from addon.store.attachments import adopt, attach
+from addon.store.attachments import adopt, attach, attach_new
 from addon.store.rows import ensure_conversation, microseconds, timestamp
 from addon.store.search_rows import in_parts, transcript
 from addon.store.version_rows import remember, said_after, was_emptied, was_put_aside
@@ -60,7 +60,7 @@ def write_message(db: sqlite3.Connection, new: Message) -> None:
     if old is None:
         ensure_conversation(db, new.conversation_id, new.source, new.at)
         number = db.execute(_INSERT, (None, new.id, *_values(new))).lastrowid or 0
-        attach(db, new, number, counts=True, known=False)
+        attach_new(db, new, number)
         return
     if new.document and _says_nothing_new(new, old):
         _see_again(db, new, old)

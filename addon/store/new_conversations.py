@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from addon.records import Conversation, DocumentRead, Message, Record, Stream, TypedEvent
 from addon.store.asset_rows import waited_for
-from addon.store.attachments import attach, brings
+from addon.store.attachments import attach_new, brings
 from addon.store.message_rows import insert_messages, write_message
 from addon.store.rows import ensure_conversation
 from addon.wire.payload import dumps
@@ -44,7 +44,7 @@ def write_messages(db: sqlite3.Connection, messages: Sequence[Message]) -> None:
     waited = waited_for(db, [message.id for message in messages])
     for place, message in enumerate(messages):
         if brings(message) or message.id in waited:
-            attach(db, message, number + place, counts=True, known=False)
+            attach_new(db, message, number + place, waited_for=message.id in waited)
 
 
 def _are_new(db: sqlite3.Connection, messages: Sequence[Message]) -> bool:
