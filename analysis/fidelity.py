@@ -9,6 +9,7 @@ import json
 import re
 import sqlite3
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +33,21 @@ _SHOWN_TWICE = """
     WHERE conversation_id = '' AND id IN (SELECT id FROM messages WHERE conversation_id <> '')"""
 # A text may have been replaced by a newer one since: then it is a version. One that was still growing is held as far as
 # it had grown (`length`).
-_STORED = """
-    SELECT held.content_type AS kind, count(*) AS held,
-           sum(EXISTS (
-               SELECT 1 FROM archive.messages stored
-               WHERE stored.id = held.id AND held.conversation_id IN ('', stored.conversation_id)
-                 AND (held.fingerprint IS NULL OR fingerprint(stored.text, held.length) = held.fingerprint
-                      OR EXISTS (SELECT 1 FROM archive.message_versions version
-                                 WHERE version.message_n = stored.n
-                                   AND fingerprint(version.text, held.length) = held.fingerprint)))) AS stored
-    FROM messages held GROUP BY held.content_type ORDER BY held DESC, kind"""
+_FOUND = """
+    SELECT held.content_type, held.fingerprint, held.length, stored.n, stored.text FROM messages held
+    LEFT JOIN archive.messages stored ON stored.conversation_id = held.conversation_id AND stored.id = held.id
+    WHERE held.conversation_id <> ''"""
+_EARLIER = """
+    SELECT EXISTS (SELECT 1 FROM archive.message_versions version
+                   WHERE version.message_n = ? AND fingerprint(version.text, ?) = ?)"""
+_SHOWN = """
+    SELECT held.content_type,
+           EXISTS (SELECT 1 FROM archive.messages stored WHERE stored.id = held.id
+                   AND (held.fingerprint IS NULL OR fingerprint(stored.text, held.length) = held.fingerprint
+                        OR EXISTS (SELECT 1 FROM archive.message_versions version
+                                   WHERE version.message_n = stored.n
+                                     AND fingerprint(version.text, held.length) = held.fingerprint)))
+    FROM messages held WHERE held.conversation_id = ''"""
 # One that has no id is held where its messages are.
 _STORED_CONVERSATIONS = """
     SELECT 'conversations' AS kind, count(*) AS held,
@@ -143,14 +149,26 @@ class Fidelity:
         self._notes.execute("ATTACH ? AS archive", [f"{archive.absolute().as_uri()}?mode=ro"])
         self._notes.execute(f"PRAGMA archive.cache_size = -{_CACHE_KIB}")
         try:
-            rows = [
-                row
-                for query in (_STORED_CONVERSATIONS, _STORED, _STORED_FILES, _STORED_MEDIA)
-                for row in self._notes.execute(query)
-            ]
+            rows = self._notes.execute(_STORED_CONVERSATIONS).fetchall()
+            rows += self._stored_messages()
+            rows += [row for query in (_STORED_FILES, _STORED_MEDIA) for row in self._notes.execute(query)]
         finally:
             self._notes.execute("DETACH archive")
         return [Count(kind, held, stored) for kind, held, stored in rows if held]
+
+    def _stored_messages(self) -> list[tuple[str, int, int]]:
+        """Of each content type how many messages are held, and how many of those are stored."""
+        # One after another as they stand in both: SQLite would sort them first, and be twice as long.
+        held, stored = Counter[str](), Counter[str]()
+        for kind, fingerprint, length, number, text in self._notes.execute(_FOUND):
+            held[kind] += 1
+            if number is not None:
+                same = fingerprint is None or _fingerprint(text, length) == fingerprint
+                stored[kind] += same or self._notes.execute(_EARLIER, (number, length, fingerprint)).fetchone()[0]
+        for kind, is_stored in self._notes.execute(_SHOWN):
+            held[kind] += 1
+            stored[kind] += is_stored
+        return [(kind, held[kind], stored[kind]) for kind in sorted(held, key=lambda kind: (-held[kind], kind))]
 
     def _heard(self, said: Any) -> None:
         """What came on a WebSocket: a piece of an event stream stands in `encoded_item`, however deep."""
@@ -234,6 +252,8 @@ def _mentioned(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The images and attachments of a message."""
     content, metadata = message.get("content"), message.get("metadata")
     for part in _list(content.get("parts")) if isinstance(content, dict) else ():
+        if isinstance(part, str):
+            continue
         pointer = part.get("asset_pointer") if isinstance(part, dict) else None
         if isinstance(pointer, str) and part.get("content_type") == "image_asset_pointer":
             yield _SCHEME.sub("", pointer, count=1).partition("?")[0].replace("*", "#"), "images"
@@ -282,4 +302,7 @@ def _storable(text: str) -> str:
 
 def _fingerprint(text: str | None, length: int | None) -> int | None:
     """Of a text, or of so many characters at its beginning."""
-    return None if text is None else zlib.crc32(_storable(text)[:length].encode())
+    if text is None:
+        return None
+    text = _storable(text)
+    return zlib.crc32((text if length is None else text[:length]).encode())

@@ -49,21 +49,13 @@ _UNKNOWN = Parent()
 
 
 def read_message(
-    identity: str,
-    message: dict[str, Any],
-    conversation_id: str | None,
-    seen: Observation,
-    parent: Parent = _UNKNOWN,
+    identity: str, message: dict[str, Any], conversation_id: str | None, seen: Observation, parent: Parent = _UNKNOWN
 ) -> Message:
     """The record of a message object; `parent` is what others than itself say is above it."""
     author = mapping(message.get("author"))
     content = mapping(message.get("content"))
     metadata = mapping(message.get("metadata"))
-    said = string(metadata.get("parent_id"))
-    if said is None or (parent.placed and parent.id is not None):
-        above, certainty = parent.id, Certainty.PLACED if parent.placed else Certainty.GUESSED
-    else:
-        above, certainty = said, Certainty.SAID
+    role, (above, certainty) = string(author.get("role")), _above(metadata, parent)
     return Message(
         id=identity,
         conversation_id=conversation_id,
@@ -74,7 +66,7 @@ def read_message(
         first_seen_at=seen.first_seen_at or seen.at,
         parent_id=above if above != identity else None,
         parent_certainty=certainty,
-        role=string(author.get("role")),
+        role=role,
         author_name=string(author.get("name")),
         recipient=string(message.get("recipient")),
         channel=string(message.get("channel")),
@@ -105,8 +97,18 @@ def read_message(
         prompt_message_id=seen.prompt_message_id,
         assets=assets_of(message),
         citations=citations_of(metadata),
-        images=images.image_generations(message),
+        images=images.image_generations(message) if role == "tool" else (),
     )
+
+
+def _above(metadata: dict[str, Any], parent: Parent) -> tuple[str | None, Certainty]:
+    """What is above a message, and who says so."""
+    if parent.placed and parent.id is not None:
+        return parent.id, Certainty.PLACED
+    said = string(metadata.get("parent_id"))
+    if said is not None:
+        return said, Certainty.SAID
+    return parent.id, Certainty.PLACED if parent.placed else Certainty.GUESSED
 
 
 def text_of(content: dict[str, Any]) -> str | None:
@@ -137,6 +139,8 @@ def is_visible(message: dict[str, Any]) -> bool:
         return False
     if string(content.get("content_type")) in _CONTEXT_TYPES or message.get("recipient") not in (None, "all"):
         return False
+    if author.get("role") != "tool":
+        return True
     # After an image the tool tells the model, in text, what not to say: no words for the person.
     is_instruction = images.is_image_tool(message) and content.get("content_type") == "text"
     return not is_instruction or metadata.get("ui_card") is True or bool(images.image_generations(message))
@@ -174,6 +178,8 @@ def _may_have_assets(content: dict[str, Any], metadata: dict[str, Any]) -> bool:
 
 def citations_of(metadata: dict[str, Any]) -> tuple[Citation, ...]:
     """The sources in `content_references`, `citations` and `search_result_groups`, each URL and kind once, in order."""
+    if not (metadata.get("content_references") or metadata.get("citations") or metadata.get("search_result_groups")):
+        return ()
     found: dict[tuple[str, str], Citation] = {}
 
     def add(item: Any, kind: Any) -> None:

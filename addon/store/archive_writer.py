@@ -18,7 +18,7 @@ RETRY_SECONDS = 0.1
 TELL_AFTER = 10
 """After how many attempts the person is told what is waited for."""
 
-BATCH_RECORDS = 2000
+BATCH_RECORDS = 4000
 
 
 class ArchiveWriter:

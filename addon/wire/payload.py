@@ -74,7 +74,9 @@ def array(value: Any) -> list[Any]:
 
 def string(value: Any) -> str | None:
     """`value` when it is a string with something in it, ready to be stored."""
-    return scalars(value) if isinstance(value, str) and value else None
+    if not value or not isinstance(value, str):
+        return None
+    return value if value.isascii() else scalars(value)
 
 
 def boolean(value: Any) -> bool | None:

@@ -27,7 +27,6 @@ from addon.wire.value_redaction import (
 _WRITTEN = frozenset(WRITTEN_KEYS.split("|"))
 _MOST_NAMES = 32
 _MESSAGES = frozenset({"message", "input_message"})
-_CONTAINERS = (dict, list)
 # Ids, digests, numbers of requests: no word by which a credential is told can be spelt so.
 _NUMBERS = re.compile(r"[0-9a-fA-F-]*+[A-Z]{0,3}+")
 
@@ -53,12 +52,13 @@ def _is_suspect_object(value: dict[str, Any], written: Written, depth: int, *, m
     if written and IDENTITIES.isdisjoint(value):
         written = NOBODY
     for key, part in value.items():
-        if part.__class__ is str:
+        kind = part.__class__
+        if kind is str:
             # Most strings are too short, or are ids.
             looks_like_one = (len(part) >= SHORTEST or "?" in part) and _is_suspect_text(part)
             if looks_like_one and not (key == said or key in written or key in secret):
                 return True
-        elif part.__class__ in _CONTAINERS and part:
+        elif (kind is dict or kind is list) and part:
             if key == said or key in written:
                 suspect = _is_suspect_inside(part, depth)
             else:
@@ -74,7 +74,8 @@ def _is_suspect_inside(value: Any, depth: int) -> bool:
     if depth > MOST_DEPTH:
         return True
     if isinstance(value, list):
-        return any(_is_suspect_inside(item, depth + 1) for item in value if item.__class__ is not str)
+        deeper = [item for item in value if item.__class__ is not str]
+        return bool(deeper) and any(_is_suspect_inside(item, depth + 1) for item in deeper)
     for key, part in value.items() if isinstance(value, dict) else ():
         if isinstance(part, str):
             if part and (is_secret_name(key) or '"' in key or (key not in _WRITTEN and _may_be_member(part))):
