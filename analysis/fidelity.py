@@ -100,13 +100,13 @@ class Fidelity:
         self._files: list[tuple[str, str, str]] = []
         self._conversations: set[tuple[str, str]] = set()
 
-    def conversation(self, document: dict[str, Any]) -> None:
-        """A conversation document: each node that holds a message."""
+    def conversation(self, document: dict[str, Any], *, goes_on: bool = False) -> None:
+        """A conversation document, or more of the one before: each node that holds a message."""
         identity = _text(document.get("conversation_id")) or _text(document.get("id")) or ""
         if identity:
             self._conversations.add((identity, ""))
         for number, (key, message) in enumerate(_nodes(document)):
-            if not (identity or number):
+            if not (identity or number or goes_on):
                 self._conversations.add(("", key))
             self._message(key, message, identity)
             self._files += ((key, file, kind) for file, kind in _mentioned(message))

@@ -39,3 +39,11 @@ def without_secrets(document: dict[str, Any], text: bytes) -> dict[str, Any]:
         return document
     cleaned: dict[str, Any] = redact_document(text)[1] if redact(text) is not text else clean_value(document, _WRITTEN)
     return cleaned
+
+
+def piece_without_secrets[T: (dict[str, Any], list[Any])](piece: T, text: bytes) -> T:
+    """The same of a part of a conversation: one node of its mapping, by its key, or one item of a list."""
+    if not is_suspect(piece):
+        return piece
+    cleaned: T = redact_json(text, NOBODY, MOST_MEMORY)[1] if redact(text) is not text else clean_value(piece)
+    return cleaned

@@ -7,7 +7,7 @@ accounts of one message stays is for the store to decide (`message_rows`). What 
 
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from addon.answers.messages import read_message
 from addon.archive import VERSION
@@ -16,17 +16,26 @@ from addon.documents.conversation_ids import named_id
 from addon.documents.document_reading import DocumentReading
 from addon.documents.document_tree import Node, nodes
 from addon.documents.oddities import ODD_DOCUMENT, as_data, oddities
+from addon.documents.set_aside import whole
 from addon.records import Record
 from addon.wire.payload import array, mapping, microseconds, string
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 _HOLDS_MESSAGES = ("mapping", "messages", "linear_conversation")
 
 
 def digest_of(document: bytes) -> str:
     """What tells one conversation document, as it was read by this version, from every other."""
-    digest = sha256(b"%d\n" % VERSION)
+    digest = begun_digest()
     digest.update(document)
     return digest.hexdigest()
+
+
+def begun_digest() -> "_Hash":
+    """The digest of a document that comes piece by piece: `update` it with all of them."""
+    return sha256(b"%d\n" % VERSION)
 
 
 def message_count(document: dict[str, Any]) -> int:
@@ -55,7 +64,7 @@ def conversation_records(
         if node.id is None or not isinstance(node.message, dict):
             yield from reading.unrecognised("node", node.message, identity, node.id)
         else:
-            yield read_message(node.id, node.message, identity, reading.seen, node.parent)
+            yield read_message(node.id, whole(node.message), identity, reading.seen, node.parent)
 
 
 def page_records(

@@ -1,6 +1,6 @@
 """The official export, conversation by conversation -> records of one stream, `export:<sha256 of the file>`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,8 +8,10 @@ from addon.documents.conversation_ids import made_up_id, named_id
 from addon.documents.document_reading import DocumentReading
 from addon.documents.document_redaction import without_secrets
 from addon.documents.documents import conversation_records, digest_of, message_count
+from addon.importing.large_conversations import LargeDocument
 from addon.records import DocumentRead, Record, Stream
 from addon.wire.content_times import conversation_time
+from addon.wire.payload import dumps
 
 type IsKnown = Callable[[DocumentRead], bool]
 """Whether the archive holds all of a document."""
@@ -37,24 +39,34 @@ class ExportReading:
         """
         self._characters += len(text)
         said = text.encode("utf-8", "surrogatepass")
-        del text  # of a conversation of 40 MB each form of it is as large
+        digest = digest_of(said)
+        return list(self._records(document, digest, is_known, lambda: without_secrets(document, said)))
+
+    def large_conversation(self, document: LargeDocument, is_known: IsKnown = nothing_is_known) -> Iterator[Record]:
+        """The same of one whose messages are set aside; each is read when its turn comes."""
+        self._characters += document.characters
+
+        def cleaned() -> dict[str, Any]:
+            return without_secrets(document.rest, dumps(document.rest).encode()) | document.messages
+
+        return self._records(document, document.digest, is_known, cleaned)
+
+    def _records(
+        self, document: dict[str, Any], digest: str, is_known: IsKnown, cleaned: Callable[[], dict[str, Any]]
+    ) -> Iterator[Record]:
         at = conversation_time(document) or self._modified_at
         self._newest = max(self._newest, at)  # also of what is known: read again, the file is from when it was
-        identity, digest = named_id(document) or made_up_id(document), digest_of(said)
-        if is_known(DocumentRead(identity, digest, message_count(document))):
-            return []
-        document = without_secrets(document, said)
-        del said
-        records: list[Record] = []
+        identity, count = named_id(document) or made_up_id(document), message_count(document)
+        if is_known(DocumentRead(identity, digest, count)):
+            return
         if self._reading is None:
             self._reading = DocumentReading(self.stream_id, "export", at)
-            records.append(self._stream("streaming"))
+            yield self._stream("streaming")
         self._reading.seen = replace(self._reading.seen, at=at)
         before = self._reading.event_count
-        records += conversation_records(document, self._reading, identity)
+        yield from conversation_records(cleaned(), self._reading, identity)
         if self._reading.event_count == before:
-            records.append(DocumentRead(identity, digest, message_count(document)))
-        return records
+            yield DocumentRead(identity, digest, count)
 
     def close(self, state: str = "complete") -> list[Record]:
         """The stream as it ended; nothing where all of it was known."""

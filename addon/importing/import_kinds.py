@@ -1,7 +1,7 @@
 """What a file is, told by its content and never by its name: its first bytes, then the keys of its JSON."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from addon.importing.json_text import JsonBroken, JsonCut, JsonText
@@ -81,15 +81,18 @@ def _is_chat(messages: Any) -> bool:
 _OF_FRAMES = frozenset({"type", "moderation_response", "error", "v"})
 
 
-def elements_of(text: JsonText, kind: str) -> Iterator[Any]:
-    """The values of a file: those of its array, of the array `conversations` in it, or itself and each behind it."""
+def elements_of(text: JsonText, kind: str, read: Callable[[JsonText], Any] | None = None) -> Iterator[Any]:
+    """The values of a file: those of its array, of the array `conversations` in it, or itself and each behind it.
+
+    `read` as in `JsonText.piecewise`.
+    """
     if kind == "array":
-        yield from text.elements()
+        yield from text.elements(read)
     elif kind == "conversations":
         for key in text.members():
             if key == "conversations":
-                yield from text.elements()
+                yield from text.elements(read)
     else:
-        yield text.value()
+        yield text.piecewise(read)
         while text.peek():  # JSON Lines
-            yield text.value()
+            yield text.piecewise(read)

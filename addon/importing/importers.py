@@ -4,8 +4,9 @@ One file at a time, one element of it in memory. What cannot be read is told and
 Times are those of the content, so that an old file never overwrites what is newer, and a second import changes nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import batched
 from typing import Any
 
 from addon.answers.capture import MAX_BODY_BYTES
@@ -22,6 +23,7 @@ from addon.importing.import_files import ImportFile
 from addon.importing.import_kinds import HEAD_BYTES, elements_of, json_kind, kind_of, shape_of
 from addon.importing.imported import Imported, Witness
 from addon.importing.json_text import Damaged, JsonBroken, JsonCut, JsonText
+from addon.importing.large_conversations import LargeDocument, read_by_pieces
 from addon.importing.pieces import read_whole
 from addon.importing.remarks import Remarks, chats, passed_by, place_of
 from addon.importing.saved_bodies import CHUNK_BYTES, chunks_of, ends_within_an_event, opening_of
@@ -32,6 +34,12 @@ from addon.wire.content_times import newest_in
 from addon.wire.payload import dumps, scalars
 
 _ENDED = Closing("end")
+_AT_ONCE = 1000
+"""How many records of a large conversation are made before they are written."""
+
+
+class _Bug(Exception):
+    """Something in a conversation met a bug of ours; the message is its kind."""
 
 
 @dataclass(slots=True)
@@ -99,7 +107,7 @@ class Importer:
                 if kind == "har":
                     self._har(text, file)
                 else:
-                    self._values(text, elements_of(text, kind), file)
+                    self._values(text, elements_of(text, kind, read_by_pieces), file)
                 if text.peek() and not text.damage:
                     self._done.failures.append(f"goes on after its first value, at character {text.offset}: not read")
                 if text.damage:
@@ -213,29 +221,46 @@ class Importer:
 
     def _conversation(self, saved: _Saved, number: int, document: dict[str, Any]) -> None:
         place, identity = f"conversation {number}", named_id(document)
-        halves = saved.text.mentions("\\ud") or saved.text.mentions("\\uD")
-        try:
-            self._remarks.odd(oddities(document, halves=halves), place if identity is None else f"{place}, {identity}")
-            records = saved.export.conversation(document, saved.text.take(), self._writer.has_read)
-        except ArchiveError:
-            raise
-        except Exception as error:  # a bug of ours, met by one conversation, ends there
-            line = f"{place}: a bug in the import ({type(error).__name__})"
-            self._remarks.fail(line, "conversations that met a bug in the import")
-            return
         if identity is None:
             identity = made_up_id(document)
             self._remarks.note(f"{place} has no id: it is kept as {identity}", "conversations without an id")
-        if odd := sum(isinstance(record, TypedEvent) and not record.recognised for record in records):
+        ids, odd = set[str](), 0
+        try:
+            for records in self._pieces(
+                saved, document, place if named_id(document) is None else f"{place}, {identity}"
+            ):
+                ids.update(record.id for record in records if isinstance(record, Message))
+                odd += sum(isinstance(record, TypedEvent) and not record.recognised for record in records)
+                self._writer.add(records)
+        except _Bug as bug:
+            line = f"{place}: a bug in the import ({bug})"
+            self._remarks.fail(line, "conversations that met a bug in the import")
+            return
+        if odd:
             self._remarks.note(f"{place}, {identity}: {odd} parts of it were not understood", "conversations like that")
         # Of one that stands in the file twice, what is new counts. Without records all of it is there.
-        count = _messages(records) if records else message_count(document)
+        count = len(ids) or message_count(document)
         counted = saved.seen.get(hash(identity))
         saved.seen[hash(identity)] = max(count, counted or 0)
         self._done.conversations += counted is None
         self._done.messages += max(0, count - (counted or 0))
-        self._writer.add(records)
-        self._witness.conversation(document)
+        for piece_number, piece in enumerate(document.pieces() if isinstance(document, LargeDocument) else [document]):
+            self._witness.conversation(piece, goes_on=piece_number > 0)
+
+    def _pieces(self, saved: _Saved, document: dict[str, Any], place: str) -> Iterator[Sequence[Record]]:
+        """The records of a conversation: all together or, where it is too large for that, some at once."""
+        large = isinstance(document, LargeDocument)
+        halves = large or saved.text.mentions("\\ud") or saved.text.mentions("\\uD")
+        try:
+            self._remarks.odd(oddities(document, halves=halves), place)
+            if isinstance(document, LargeDocument):
+                yield from batched(saved.export.large_conversation(document, self._writer.has_read), _AT_ONCE)
+            else:
+                yield saved.export.conversation(document, saved.text.take(), self._writer.has_read)
+        except ArchiveError:
+            raise
+        except Exception as error:  # a bug of ours, met by one conversation, ends there
+            raise _Bug(type(error).__name__) from None
 
     def _document(self, stream_id: str, kind: str, document: dict[str, Any], file: ImportFile) -> None:
         body = dumps(document).encode()

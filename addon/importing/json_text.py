@@ -7,7 +7,8 @@ parsers change or refuse. Only an element that is no JSON is looked at by its br
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -15,6 +16,9 @@ from addon.errors import ImportFailure
 
 MAX_VALUE_CHARACTERS = 64 * 1024 * 1024
 """A single value that is longer is taken for an attack: what is made of a conversation takes six times its text."""
+
+LARGE_CHARACTERS = 2 * 1024 * 1024
+"""An object that is longer may be read by pieces (`elements`)."""
 
 _BLOCK_BYTES = 512 * 1024
 _LARGE = 8 * _BLOCK_BYTES
@@ -35,11 +39,20 @@ class JsonBroken(Exception):
     """The text is no JSON from here on; the message says where."""
 
 
+class _JsonLarge(Exception):
+    """The value that comes next is an object longer than was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Damaged:
     """Stands for an element that is no JSON; `offset` is its place in the text, in characters."""
 
     offset: int
+
+
+def value_of(text: str) -> Any:
+    """The value of a text that was read as one before."""
+    return _scan(text)[0]
 
 
 class JsonText:
@@ -56,6 +69,8 @@ class JsonText:
         self._passed = 0
         self._value_at = 0
         self._ended = False
+        self._follow: Callable[[str], None] | None = None
+        self._followed = 0
 
     @property
     def offset(self) -> int:
@@ -66,9 +81,18 @@ class JsonText:
         """The text of the value that was read last, until more is read; of a large one it is kept no longer."""
         text = self._text[self._value_at : self._at]
         if len(text) > _LARGE:
-            self._passed += self._at
-            self._text, self._value_at, self._at = self._text[self._at :], 0, 0
+            self._append("")
         return text
+
+    @contextmanager
+    def followed(self, follow: Callable[[str], None]) -> Iterator[None]:
+        """Within this each piece of text that is passed is told; what `follow` raises breaks it off."""
+        self._follow, self._followed = follow, self._at
+        try:
+            yield
+            self._tell()
+        finally:
+            self._follow = None
 
     def mentions(self, part: str) -> bool:
         """Whether the text of the value that was read last has `part` in it; ask before it is taken."""
@@ -86,6 +110,16 @@ class JsonText:
 
     def value(self) -> Any:
         """The value that comes next, whole. Raises `JsonCut`, `JsonBroken`."""
+        return self._value(MAX_VALUE_CHARACTERS)
+
+    def piecewise(self, read: Callable[["JsonText"], Any] | None) -> Any:
+        """The value that comes next; of an object longer than `LARGE_CHARACTERS` what `read` makes of it."""
+        try:
+            return self._value(LARGE_CHARACTERS if read else MAX_VALUE_CHARACTERS)
+        except _JsonLarge:
+            return read(self) if read else None
+
+    def _value(self, most: int) -> Any:
         if self.peek() == "":
             raise JsonCut
         wanted = 0
@@ -101,12 +135,14 @@ class JsonText:
                 if self._ended or self._text[end - 1] in '"]}' or len(self._text) >= end + _GOES_ON:
                     self._value_at, self._at = self._at, end
                     return value
+            if len(self._text) - self._at > most and self._text[self._at] == "{":
+                raise _JsonLarge
             # Twice as much each time, so that what is read again stays in proportion.
             wanted = max(2 * wanted, len(self._text) - self._at)
             self._read(wanted)
 
-    def elements(self) -> Iterator[Any]:
-        """The elements of the array that comes next, `Damaged` for those that are no JSON.
+    def elements(self, read: Callable[["JsonText"], Any] | None = None) -> Iterator[Any]:
+        """The elements of the array that comes next, `Damaged` for those that are no JSON; `read` as in `piecewise`.
 
         Raises `JsonCut` where the text ends too early, `JsonBroken` where the array itself is none.
         """
@@ -118,10 +154,11 @@ class JsonText:
             self.peek()
             start = self.offset
             try:
-                yield self.value()
+                value = self.piecewise(read)
             except JsonBroken:
-                self._skip_by_brackets()
-                yield Damaged(start)
+                self.skip_by_brackets()
+                value = Damaged(start)
+            yield value
             if self._separator("]"):
                 return
 
@@ -171,10 +208,13 @@ class JsonText:
             raise JsonBroken(f"a value of more than {MAX_VALUE_CHARACTERS} characters at character {self.offset}")
         return not goes_on
 
-    def _skip_by_brackets(self) -> None:
-        """Pass a value that is no JSON: to where its brackets close, or to the end of a bare word."""
-        depth, quoted = 0, False
-        if self.peek() not in ("[", "{"):
+    def skip_by_brackets(self, depth: int = 0) -> None:
+        """Pass a value that is no JSON: to where its brackets close, or to the end of a bare word.
+
+        `depth` is how many brackets have been passed that are to close with it.
+        """
+        quoted = False
+        if not depth and self.peek() not in ("[", "{"):
             while self.peek() not in (",", "]", "}", ""):
                 self._at += 1
             return
@@ -209,8 +249,14 @@ class JsonText:
         return bool(more) or not self._ended
 
     def _append(self, more: str) -> None:
+        self._tell()
         self._passed += self._at
-        self._text, self._at = self._text[self._at :] + more, 0
+        self._text, self._at, self._value_at, self._followed = self._text[self._at :] + more, 0, 0, 0
+
+    def _tell(self) -> None:
+        if self._follow is not None:
+            self._follow(self._text[self._followed : self._at])
+            self._followed = self._at
 
     def _block(self) -> str:
         try:

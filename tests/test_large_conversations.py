@@ -1,0 +1,194 @@
+"""A conversation that is read by pieces is the same rows, the same remarks and the same counts as one read whole."""
+
+import json
+import random
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon.importing import json_text, large_conversations
+from addon.importing.import_files import ImportFile, files_in
+from addon.importing.imported import Imported
+from addon.importing.importers import Importer
+from addon.importing.json_text import Damaged, JsonText
+from addon.importing.large_conversations import LargeDocument, read_by_pieces
+from addon.store.archive_writer import ArchiveWriter
+from analysis.fidelity import Count, Fidelity
+from scripts.made_up_export import Size, conversations
+from tests import importing
+from tests.conftest import CAPTURES, needs_captures
+from tests.importing import CANARY, rows
+
+SIZE = Size(conversations=4, on_path=120, abandoned=12, images=8)
+BEFORE = list(conversations(SIZE))
+
+
+def read(database: Path, *paths: Path) -> tuple[list[dict[str, Any]], list[Count]]:
+    """Import files; what came of each, and what of them is stored."""
+    fidelity, said = Fidelity(), []
+    writer = ArchiveWriter(database, print)
+    importer = Importer(writer, fidelity)
+    for path in paths:
+        for file in files_in(path):
+            assert isinstance(file, ImportFile)
+            done = Imported(file.name)
+            importer.read(file, done)
+            said.append(asdict(done))
+    writer.close()
+    return said, fidelity.compare(database)
+
+
+def both_ways(folder: Path, monkeypatch: pytest.MonkeyPatch, *paths: Path) -> tuple[Path, list[dict[str, Any]]]:
+    """Import files with their objects whole and by pieces, twice each: nothing differs. The second archive."""
+    whole = read(folder / "whole.db", *paths)
+    with monkeypatch.context() as patch:
+        walked = []
+
+        def walk(text: JsonText) -> LargeDocument | Damaged:
+            walked.append(text.offset)
+            return read_by_pieces(text)
+
+        patch.setattr(json_text, "LARGE_CHARACTERS", 300)
+        patch.setattr(json_text, "_BLOCK_BYTES", 100)
+        patch.setattr(large_conversations, "_AT_ONCE", 7)
+        patch.setattr("addon.importing.importers._AT_ONCE", 11)
+        patch.setattr("addon.importing.importers.read_by_pieces", walk)
+        pieces = read(folder / "pieces.db", *paths)
+        assert walked
+        assert pieces == whole
+        assert dump(folder / "pieces.db") == dump(folder / "whole.db")
+        again = read(folder / "whole.db", *paths)
+        assert again[1] == whole[1]
+        assert dump(folder / "whole.db") == dump(folder / "pieces.db")
+    assert read(folder / "pieces.db", *paths)[1] == whole[1]
+    assert dump(folder / "pieces.db") == dump(folder / "whole.db")
+    return folder / "pieces.db", whole[0]
+
+
+def dump(database: Path) -> list[str]:
+    """All that is stored, but not when its tables were made."""
+    return [line for line in importing.dump(database) if "_sqlite_migrations" not in line]
+
+
+def without_children(document: dict[str, Any]) -> dict[str, Any]:
+    nodes = {key: {k: v for k, v in node.items() if k != "children"} for key, node in document["mapping"].items()}
+    return {**document, "mapping": nodes}
+
+
+def shuffled(document: dict[str, Any]) -> dict[str, Any]:
+    """Children before their parents, ids at the end, parents named by the children of others alone."""
+    nodes = list(document["mapping"].items())
+    random.Random(7).shuffle(nodes)
+    return {**document, "mapping": {key: {**node, "parent": None} for key, node in nodes}}
+
+
+def as_list(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "mapping": list(document["mapping"].values())}
+
+
+def as_messages(document: dict[str, Any]) -> dict[str, Any]:
+    messages = [node["message"] for node in document["mapping"].values() if node["message"]]
+    return {"title": document["title"], "id": document["id"], "messages": messages}
+
+
+def nameless(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key not in ("id", "conversation_id")}
+
+
+def odd(document: dict[str, Any]) -> dict[str, Any]:
+    """With what nobody expects in a node, a circle, a parent that is missing, half a character and odd times."""
+    nodes = dict(document["mapping"])
+    first, second, third, *_ = [key for key, node in nodes.items() if node["message"]]
+    message = {**nodes[first]["message"], "create_time": 1e15, "content": {"content_type": "text", "parts": ["\ud83d"]}}
+    nodes[first] = {**nodes[first], "message": message}
+    nodes[second] = {**nodes[second], "parent": third}
+    nodes[third] = {**nodes[third], "parent": second}
+    nodes |= {
+        "no uuid": {"message": ["a list"]},
+        "a number": 3,
+        "nothing": None,
+        "lost": {"message": {}, "parent": "?"},
+    }
+    return {**document, "mapping": nodes, "update_time": "when?"}
+
+
+def secret(document: dict[str, Any]) -> dict[str, Any]:
+    """With credentials in a node, in its message and beside it."""
+    nodes = dict(document["mapping"])
+    first, second, *_ = [key for key, node in nodes.items() if node["message"]]
+    message = nodes[first]["message"]
+    inside = {"content_type": "code", "text": "x = 1", "access_token": CANARY}
+    metadata = {**message["metadata"], "resume_token": CANARY, "note": f"see {CANARY}"}
+    nodes[first] = {**nodes[first], "message": {**message, "metadata": metadata, "content": inside}}
+    nodes[second] = {**nodes[second], "session": {"token": CANARY}}
+    return {**document, "mapping": nodes, "voice": {"token": CANARY}}
+
+
+SHAPES = [dict, without_children, shuffled, as_list, as_messages, nameless, odd, secret]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_a_conversation_by_pieces_is_the_same_rows(shape: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "conversations.json"
+    path.write_text(json.dumps([shape(document) for document in BEFORE]))
+    database, _ = both_ways(tmp_path, monkeypatch, path)
+    assert rows(database, "SELECT count(*) FROM conversations") == [(SIZE.conversations,)]
+    assert CANARY not in "\n".join(dump(database))
+
+
+def test_a_node_whose_name_is_a_credential_loses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_text, "LARGE_CHARACTERS", 300)
+    monkeypatch.setattr(json_text, "_BLOCK_BYTES", 100)
+    path = tmp_path / "conversations.json"
+    message = {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["tides " * 100]}}
+    path.write_text(json.dumps([{"id": "k", "mapping": {CANARY: {"message": message, "parent": CANARY}}}]))
+    read(tmp_path / "a.db", path)
+    assert rows(tmp_path / "a.db", "SELECT id, parent_id FROM messages") == [("redacted", None)]
+    assert CANARY not in "\n".join(dump(tmp_path / "a.db"))
+
+
+@needs_captures
+def test_real_conversations_by_pieces_are_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_ways(tmp_path, monkeypatch, *sorted(Path(CAPTURES).glob("*.json")))
+
+
+@pytest.mark.parametrize("bad", ["{]", '{"message": tru}', '"a" "b"'])
+def test_a_large_conversation_that_is_no_json_is_one_line_and_the_next_is_read(
+    bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_text, "LARGE_CHARACTERS", 300)
+    monkeypatch.setattr(json_text, "_BLOCK_BYTES", 100)
+    first, second, *_ = (json.dumps(document) for document in BEFORE)
+    broken = first.replace('"mapping": {', f'"mapping": {{"bad": {bad}, ', 1)
+    (tmp_path / "conversations.json").write_text(f"[{broken}, {second}]")
+    (done,), counts = read(tmp_path / "a.db", tmp_path / "conversations.json")
+    assert done["failures"] == ["element 0 is no JSON (at character 1)"]
+    assert done["conversations"] == 1
+    assert all(count.held == count.stored for count in counts)
+
+
+def test_nothing_is_longer_than_the_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_text, "LARGE_CHARACTERS", 300)
+    monkeypatch.setattr(json_text, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(large_conversations, "MAX_VALUE_CHARACTERS", 5000)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([BEFORE[0], {"title": "short", "id": "x", "mapping": {}}]))
+    with path.open("rb") as file:
+        first, second = JsonText(file).elements(read_by_pieces)
+    assert isinstance(first, Damaged)
+    assert second == {"title": "short", "id": "x", "mapping": {}}
+
+
+def test_what_is_set_aside_is_whole_when_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_text, "LARGE_CHARACTERS", 300)
+    monkeypatch.setattr(json_text, "_BLOCK_BYTES", 100)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(BEFORE[:1]))
+    with path.open("rb") as file:
+        (document,) = JsonText(file).elements(read_by_pieces)
+    assert isinstance(document, LargeDocument)
+    assert document.characters == len(json.dumps(BEFORE[0]))
+    found = {key: node["message"] for piece in document.pieces() for key, node in piece["mapping"].items()}
+    assert found == {key: node["message"] for key, node in BEFORE[0]["mapping"].items()}
