@@ -573,6 +573,12 @@ def test_what_cannot_be_meant_is_left_out_of_account(client: Client, ids: dict[s
     assert client.ask(query.format(**ids)).status_code == 200
 
 
+def test_what_is_wrong_is_said_on_the_page_and_not_in_the_search(client: Client) -> None:
+    page = client.ask("/-/archive/c/nobody").text
+    assert page.count("It is not in this archive") == 1
+    assert re.findall(r'<input id="find"[^>]* value="([^"]*)"', page) == [""]
+
+
 def test_a_day_that_is_none_is_said_on_the_page_of_usage(client: Client) -> None:
     notes = r'<p class="note" role="status">([^<]+)</p>'
     page = client.ask("/-/archive/usage?from=nonsense&to=2026-09-21x").text

@@ -168,7 +168,7 @@ class Site:
 async def error_page(datasette: "Datasette", request: Request, problem: Problem) -> Response:
     """A page that says what is wrong; the way to everything else is on it."""
     context = {
-        "title": problem.title, "words": problem.words, "status": problem.status, "static": address,
+        "title": problem.title, "advice": problem.words, "status": problem.status, "static": address,
         "archive": next((name for name in datasette.databases if name != "_internal"), ""),
         "asked": None, "section": "",
     }  # fmt: skip
