@@ -120,7 +120,7 @@ async def compare(arms: list[Arm], rounds: int, events: int) -> None:
                     # Connections stay open over the rounds: a handshake costs more than many answers.
                     client = loopback.Reader(arm.proxy.port, arm.proxy.ca_path, http2=http2)
                     arm.client = await stack.enter_async_context(client)
-                    await send(arm.client, Load(encoding, http2, PACED_STREAMS, 5, 0.01))
+                    await send(arm.client, Load(encoding, http2, PACED_STREAMS, 5, 0.001, opening=0.0))
                 await measure(arms, f"unpaced, {label}", rounds, unpaced)
                 await measure(arms, f"paced, {label}", max(2, rounds // 2), paced)
             for arm in arms:
@@ -135,13 +135,14 @@ async def compare(arms: list[Arm], rounds: int, events: int) -> None:
 
 @dataclass(frozen=True)
 class Load:
-    """What one measurement sends."""
+    """What one measurement sends; paced streams begin within `opening` seconds of one another."""
 
     encoding: scenes.Encoding
     http2: bool
     streams: int
     words: int
     delay: float
+    opening: float = OPENING_SECONDS
 
 
 async def measure(arms: list[Arm], case: str, rounds: int, load: Load) -> None:
@@ -174,7 +175,7 @@ async def send(reader: loopback.Reader, load: Load) -> list[float]:
     slots = asyncio.Semaphore(load.streams if load.delay else CONCURRENCY)
 
     async def one() -> loopback.Arrivals:
-        await asyncio.sleep(random.uniform(0, OPENING_SECONDS) if load.delay else 0)
+        await asyncio.sleep(random.uniform(0, load.opening) if load.delay else 0)
         async with slots:
             return await reader.send_turn(f"words={load.words} delay={load.delay}", encoding=load.encoding)
 
