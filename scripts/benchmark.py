@@ -89,7 +89,7 @@ def main() -> int:
     if options.serve:
         return serve()
     began = time.monotonic()
-    rounds, paced_events = (3, 20) if options.quick else (12, 100)
+    rounds, paced_events = (3, 19) if options.quick else (12, 100)
     with tempfile.TemporaryDirectory() as temporary, service() as upstream:
         folder = Path(temporary)
         print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}\n")
