@@ -1,6 +1,7 @@
 """The browser: requests through a proxy, with what came back kept as it came."""
 
 import asyncio
+import contextlib
 import dataclasses
 import ssl
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
 import h2.errors
+import h2.exceptions
 import httpx
 
 from scripts.loopback.exchange import Header
@@ -129,7 +131,8 @@ class Client:
             return
         transport: Any = self._http._transport_for_url(response.request.url)
         connection = transport._pool.connections[0]._connection
-        connection._h2_state.reset_stream(response.extensions["stream_id"], h2.errors.ErrorCodes.CANCEL)
+        with contextlib.suppress(h2.exceptions.StreamClosedError):  # its last bytes were the last that there are
+            connection._h2_state.reset_stream(response.extensions["stream_id"], h2.errors.ErrorCodes.CANCEL)
         async with connection._write_lock:  # other streams of the connection are writing, too
             await response.extensions["network_stream"].write(connection._h2_state.data_to_send())
 
