@@ -54,12 +54,14 @@ _GALLERY = """
     LEFT JOIN assets a ON a.id = g.asset_id
     LEFT JOIN files f ON f.sha256 = a.sha256"""
 
-# The signs keep SQLite to the messages of the conversation: without statistics it takes those of the role.
+# The signs keep SQLite to the messages and images of the conversation: without statistics it takes those of the role,
+# and all that are complete.
 ACTIVITY_VIEWS = {
     "conversation_summaries": SUMMARY_VIEWS["conversation_summaries"]
     .replace(_LIVE, f"({_AWAITED})")
     .replace("substr(m.text, 1, 300)", "substr(coalesce(nullif(m.text, ''), m.transcript), 1, 300)")
-    .replace("AND m.role = 'user'", "AND +m.role = 'user'"),
+    .replace("AND m.role = 'user'", "AND +m.role = 'user'")
+    .replace("AND g.status = 'complete'", "AND +g.status = 'complete'"),
     "daily_activity": _DAYS,
     "model_usage": _MODELS,
     "image_gallery": _GALLERY,
