@@ -52,8 +52,8 @@ class _Known:
 class Charts:
     """The data of the charts, by the days that were asked for."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, site: Site, fresh_seconds: float = _FRESH_SECONDS) -> None:
+        self._site, self._fresh_seconds = site, fresh_seconds
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
         self._awaited: dict[tuple[str, str], asyncio.Task[_Known]] = {}
 
@@ -73,11 +73,11 @@ class Charts:
         """The rows of each chart; None where a question could not be answered."""
         key = (since, until)
         known = self._known.get(key)
-        if known is None or None in known.charts.values():
+        if known is None:
             known = self._known[key] = await self._asked_once(key, ask)
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-        elif time.monotonic() - known.asked_at > _FRESH_SECONDS and (known.task is None or known.task.done()):
+        elif time.monotonic() - known.asked_at > self._fresh_seconds and (known.task is None or known.task.done()):
             known.task = asyncio.create_task(self._again(key, known, ask))
         return known.charts
 
@@ -90,7 +90,7 @@ class Charts:
         return await asyncio.shield(task)
 
     async def _again(self, key: tuple[str, str], known: _Known, ask: Ask) -> None:
-        if await _state(ask) != known.state:
+        if None in known.charts.values() or await _state(ask) != known.state:
             self._known[key] = await self._ask(*key, ask)
         else:
             known.asked_at = time.monotonic()
