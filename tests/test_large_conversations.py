@@ -1,19 +1,24 @@
 """A conversation that is read by pieces is the same rows, the same remarks and the same counts as one read whole."""
 
+import contextlib
 import json
+import os
 import random
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from addon.importing import json_text, large_conversations
+from addon.importing import importers, json_text, large_conversations
 from addon.importing.import_files import ImportFile, files_in
 from addon.importing.imported import Imported
 from addon.importing.importers import Importer
 from addon.importing.json_text import Damaged, JsonText
 from addon.importing.large_conversations import LargeDocument, read_by_pieces
+from addon.records import Record
 from addon.store.archive_writer import ArchiveWriter
 from analysis.fidelity import Count, Fidelity
 from scripts.made_up_export import Size, conversations
@@ -192,3 +197,41 @@ def test_what_is_set_aside_is_whole_when_it_is_asked_for(tmp_path: Path, monkeyp
     assert document.characters == len(json.dumps(BEFORE[0]))
     found = {key: node["message"] for piece in document.pieces() for key, node in piece["mapping"].items()}
     assert found == {key: node["message"] for key, node in BEFORE[0]["mapping"].items()}
+
+
+@pytest.mark.parametrize("written", [1, 2, 5, 9, 14])
+def test_an_import_that_is_killed_amid_a_conversation_is_made_whole_by_the_next(
+    written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, database = tmp_path / "conversations.json", tmp_path / "killed.db"
+    path.write_text(json.dumps(BEFORE))
+    for place, size in ((json_text, "LARGE_CHARACTERS"), (json_text, "_BLOCK_BYTES"), (importers, "_AT_ONCE")):
+        monkeypatch.setattr(place, size, 100 if place is json_text else 11)
+    read(tmp_path / "whole.db", path)
+    monkeypatch.setattr(ArchiveWriter, "add", killed_after(written))
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            read(database, path)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    monkeypatch.undo()
+    [(before,)] = rows(database, "SELECT count(*) FROM messages")
+    [(after,)] = rows(tmp_path / "whole.db", "SELECT count(*) FROM messages")
+    assert 0 < before < after
+    read(database, path)
+    assert dump(database) == dump(tmp_path / "whole.db")
+
+
+def killed_after(times: int) -> Callable[[ArchiveWriter, Sequence[Record]], None]:
+    """`ArchiveWriter.add` that writes at once, and is no more when it has done so so many times."""
+    add, left = ArchiveWriter.add, [times]
+
+    def write(writer: ArchiveWriter, records: Sequence[Record]) -> None:
+        add(writer, records)
+        writer.flush()
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return write
