@@ -75,7 +75,7 @@ def tarred() -> bytes:
         (zipped("[Content_Types].xml", "ppt/presentation.xml"), "application/vnd.openxmlformats-officedocument.presentationml.presentation", "pptx", "file"),
         (zipped("mimetype", "word/"), "application/epub+zip", "epub", "file"),
         (zipped(), "application/zip", "zip", "file"),
-        (gzip.compress(b"x"), "application/gzip", "gz", "file"),
+        (gzip.compress(b"x", mtime=0), "application/gzip", "gz", "file"),
         (tarred(), "application/x-tar", "tar", "file"),
         (b"SQLite format 3\0\x10\0", "application/vnd.sqlite3", "sqlite", "file"),
         (b"{\\rtf1\\ansi", "application/rtf", "rtf", "file"),
