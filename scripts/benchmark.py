@@ -13,14 +13,11 @@ import argparse
 import asyncio
 import contextlib
 import datetime
-import json
 import os
 import platform
 import random
 import re
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -90,7 +87,7 @@ def main() -> int:
         return serve()
     began = time.monotonic()
     rounds, paced_events = (3, 19) if options.quick else (12, 100)
-    with tempfile.TemporaryDirectory() as temporary, service() as upstream:
+    with tempfile.TemporaryDirectory() as temporary, loopback.service_apart("scripts.benchmark", "--serve") as upstream:
         folder = Path(temporary)
         print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}\n")
         with (
@@ -223,19 +220,6 @@ def proxy(home: Path, upstream: loopback.Upstream, *, addon: bool, script: str =
         yield running
 
 
-@contextlib.contextmanager
-def service() -> Iterator[loopback.Upstream]:
-    """The service as a process of its own: this module with --serve."""
-    command = [sys.executable, "-m", "scripts.benchmark", "--serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        try:
-            yield loopback.Upstream(ready["port"], Path(ready["ca_path"]))
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
 def serve() -> int:
     """Answer `words=N delay=S` with a scene of that length, each event stamped when it is written."""
     cache: dict[tuple[str, int, str], list[bytes]] = {}
@@ -252,10 +236,7 @@ def serve() -> int:
         chunks = stamp(cache[key]) if delay else cache[key]
         return loopback.Answer(headers=loopback.EVENT_STREAM, chunks=chunks, delay=delay)
 
-    with loopback.Service(respond) as running, contextlib.suppress(KeyboardInterrupt):
-        print(json.dumps({"port": running.port, "ca_path": str(running.ca_path)}), flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        signal.pause()
+    loopback.serve(respond)
     return 0
 
 

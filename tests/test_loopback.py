@@ -315,6 +315,18 @@ def test_the_command_says_where_it_listens_and_ends_with_its_input() -> None:
     assert not Path(place["ca_path"]).exists()
 
 
+def test_a_service_apart_plays_what_its_module_serves_and_is_gone_with_its_context() -> None:
+    with loopback.service_apart("scripts.benchmark", "--serve") as upstream:
+        received = send_turn(upstream.port, upstream.ca_path, "words=30 delay=0")
+    assert received.body.endswith(b"data: [DONE]\n\n")
+    assert not upstream.ca_path.exists()
+
+
+def test_a_module_that_serves_nothing_says_so() -> None:
+    with pytest.raises(RuntimeError, match="plays no service"), loopback.service_apart("scripts.scenes"):
+        pass
+
+
 @every_scene
 @both_encodings
 @pytest.mark.parametrize("later", [{}, {"conversation_id": "c-1", "parent_id": "p-1", "user_message_id": "u-1"}])

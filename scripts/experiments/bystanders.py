@@ -8,12 +8,9 @@ without an attack.
 
 import asyncio
 import contextlib
-import json
 import re
-import signal
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,7 +24,6 @@ from scripts import loopback, scenes
 from scripts.experiments.attacks import ATTACKS, DOCUMENT, HEAD, TEXT, added, event, pieces
 from scripts.experiments.faults import ADDON
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 EVERY_SECONDS = 0.02
 LONGEST_SECONDS = 60.0
 SHARED, APART = "shares its connection", "has its own"
@@ -95,10 +91,7 @@ def serve(name: str) -> int:
             over.set()
         return loopback.Answer(headers=loopback.EVENT_STREAM, chunks=honest(prompt, over), delay=EVERY_SECONDS)
 
-    with loopback.Service(respond) as running, contextlib.suppress(KeyboardInterrupt):
-        print(json.dumps({"port": running.port, "ca_path": str(running.ca_path)}), flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        signal.pause()
+    loopback.serve(respond)
     return 0
 
 
@@ -110,24 +103,15 @@ def honest(name: str, over: threading.Event) -> Iterator[bytes]:
     yield event({"p": "/message/status", "o": "replace", "v": "finished_successfully"}) + b"data: [DONE]\n\n"
 
 
-@contextlib.contextmanager
-def service(name: str) -> Iterator[loopback.Upstream]:
-    command = [sys.executable, "-m", "scripts.experiments.bystanders", name]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        try:
-            yield loopback.Upstream(ready["port"], Path(ready["ca_path"]))
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
 # -- one run -----------------------------------------------------------------------------------------------------------
 
 
 def run(name: str, *, ours: bool, attacked: bool, seconds: float = 0.0) -> Waits:
     """One run of at least so many seconds, through a mitmdump of its own; ours ends when the attack is stored."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary, service(name) as upstream:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary,
+        loopback.service_apart("scripts.experiments.bystanders", name) as upstream,
+    ):
         folder = Path(temporary)
         (folder / "bare.py").write_text(BARE)
         database = folder / "chatgpt.db"

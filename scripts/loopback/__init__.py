@@ -16,6 +16,7 @@ of the product imports it. What is where:
     proxy       Proxy: mitmdump as a process
     files       Files and File, what answers for files; URL_SECRETS, what signs their URLs
     client      Client and Received, fetch(), send_turn(), resume_turn()
+    apart       service_apart() and serve(): a Service in a process of its own, both ends
     reader      Reader: a client that does as little as can be, for measurements
     turn        the requests that send a prompt and go on with an answer, and the SECRETS in them
     __main__    a Service as a process of its own: python -m scripts.loopback --scene search
@@ -23,6 +24,7 @@ of the product imports it. What is where:
 All that is public is imported from here: `from scripts import loopback`.
 """
 
+from scripts.loopback.apart import serve, service_apart
 from scripts.loopback.authority import HOSTS, Authority
 from scripts.loopback.client import Ask, Client, Received, fetch, resume_turn, send_turn
 from scripts.loopback.codings import by_event, encode, encode_chunks, every, ragged, whole
@@ -83,6 +85,8 @@ __all__ = [
     "resume_request",
     "resume_turn",
     "send_turn",
+    "serve",
+    "service_apart",
     "turn_headers",
     "turn_request",
     "whole",

@@ -2,12 +2,10 @@
 
 import argparse
 import itertools
-import json
-import sys
 from collections.abc import Callable
 
 from scripts import scenes
-from scripts.loopback import Service, answer, by_event, ragged, whole
+from scripts.loopback import answer, by_event, ragged, serve, whole
 
 
 def main() -> None:
@@ -29,10 +27,7 @@ def main() -> None:
     )
     answers = [answer(cut(scene.body), coding=settings.coding, delay=settings.delay) for scene in played]
     turns = itertools.cycle(answers)
-    with Service(lambda _: next(turns)) as service:
-        place = {"port": service.port, "tls_port": service.tls_port, "ca_path": str(service.ca_path)}
-        print(json.dumps({**place, "events": len(played[0].events), "bytes": len(played[0].body)}), flush=True)
-        sys.stdin.read()
+    serve(lambda _: next(turns), events=len(played[0].events), bytes=len(played[0].body))
 
 
 if __name__ == "__main__":
