@@ -55,6 +55,8 @@ _DECODED = """Promise.all([...document.images].map((image) => {
     image.loading = "eager";
     return image.decode().catch(() => null);
 }))"""
+WHOLE = {"usage", "exchange", "image"}
+"""Pages that are shown to their end where there is room."""
 ON_THE_PHONE = {"home", "thread", "thread-arabic", "search", "image", "usage", "table"}
 
 
@@ -85,7 +87,10 @@ def main() -> int:
                 for name in names if size is WIDE else sorted(ON_THE_PHONE.intersection(names)):
                     page.goto(address.partition("/-/")[0] + path_of(database, PAGES[name]))
                     prepare(page, name)
-                    keep(page.screenshot(), given.folder / f"{name}-{scheme}{'' if size is WIDE else '-phone'}.webp")
+                    keep(
+                        page.screenshot(full_page=size is WIDE and name in WHOLE),
+                        given.folder / f"{name}-{scheme}{'' if size is WIDE else '-phone'}.webp",
+                    )
                 context.close()
         engine.close()
     return 0

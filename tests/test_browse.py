@@ -10,7 +10,9 @@ import re
 import shutil
 import socket
 import sqlite3
+import time
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from analysis.browse.files import media_folder
 from analysis.browse.images_page import Patience, look
 from analysis.browse.server import check, listening
 from analysis.browse.site import Problem, Site
+from analysis.browse.times import moment
 from analysis.browse.usage_page import Charts, Rows
 from analysis.queries import open_archive
 from analysis.queries.conversations import conversations
@@ -587,6 +590,31 @@ def test_a_day_that_is_none_is_said_on_the_page_of_usage(client: Client) -> None
         "To: “2026-09-21x” is not a day",
     ]
     assert re.findall(notes, client.ask("/-/archive/usage?from=2026-09-21&to=").text) == []
+
+
+def test_days_of_the_search_are_those_of_the_clock_of_this_machine(
+    client: Client, showcase: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(sqlite3.connect(showcase)) as db:
+        at = db.execute("SELECT created_at FROM messages WHERE text LIKE '%Rayleigh found%'").fetchone()[0]
+    day, hour = at[:10], int(at[11:13])
+    assert hour >= 12
+    monkeypatch.setenv("TZ", "Etc/GMT-14")  # where it is 14 hours later than in Greenwich
+    time.tzset()
+    try:
+        counts = {
+            days: re.search(r'class="count">(\d+)', client.ask(f"/-/archive?q=Rayleigh&role=assistant&{days}").text)
+            for days in (f"to={day}", f"from={day}", f"from={next_day(day)}&to={next_day(day)}")
+        }
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+        moment.cache_clear()
+    assert [int(count[1]) if count else None for count in counts.values()] == [0, 3, 3]
+
+
+def next_day(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 def test_the_days_narrow_every_chart(client: Client) -> None:

@@ -235,7 +235,7 @@ def test_from_the_gallery_to_the_image_its_line_and_its_thread(browser: Browser)
         assert page.locator(".lineage li").count() == 4
         assert page.locator(".lineage .here").count() == 1
         shown = page.inner_text("h1")
-        page.locator(".lineage .tile:not(.here)").first.click()
+        page.locator(".lineage .made:not(.here)").first.click()
         page.wait_for_selector(".stage img")
         beside = page.inner_text("h1")
         assert beside != shown
@@ -259,10 +259,10 @@ def test_charts_lead_to_their_sql_and_csv(browser: Browser) -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_least_of_the_hours_stands_out_from_the_card(browser: Browser, scheme: str) -> None:
-    fills = "() => [...document.querySelectorAll('#prompts_by_hour_weekday rect')].map(one => one.getAttribute('fill'))"
+    fills = "() => [...document.querySelectorAll('#prompts_by_hour_weekday rect[fill]')].map(one => one.getAttribute('fill'))"
     card = "() => getComputedStyle(document.querySelector('.chart')).backgroundColor"
     with browser.look("/-/archive/usage?from=&to=", scheme) as seen:
-        seen.page.wait_for_selector("#prompts_by_hour_weekday rect")
+        seen.page.wait_for_selector("#prompts_by_hour_weekday rect[fill]")
         shown = {light(fill) for fill in seen.page.evaluate(fills)}
         behind = light(seen.page.evaluate(card))
     assert len(shown) > 2

@@ -18,11 +18,12 @@ _RECENT = 1_000
 def health_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
     """The page."""
     failed, growing = health.recent_failures(db, _RECENT), exchanges.streaming_exchanges(db)
+    states = health.recent_states(db, _RECENT)
     return {
         "section": "health",
         "title": "Health of the capture",
-        "states": health.recent_states(db, _RECENT),
-        "recent": _RECENT,
+        "states": states,
+        "recent": sum(states.values()),
         "last": _last(db),
         "failed": _told(exchanges.exchanges(db, failed), failed),
         "runs": _runs(db),

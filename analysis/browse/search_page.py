@@ -33,6 +33,9 @@ def search_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
         "title": f"{question.words} \u00b7 Search" if question.words else "Search",
         "words": question.words,
         "question": question,
+        "since": _day(asked, "from"),
+        "until": _day(asked, "to"),
+        "zone": times.zone(),
         "found": found,
         "total": f"more than {MOST:,}" if found.more_than_counted else f"{found.total:,}",
         "most": _SHOWN,
@@ -46,20 +49,21 @@ def search_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
 
 
 def _question(asked: Asked) -> Question:
-    def day(key: str) -> str:
-        given = asked.get(key, 10)
-        return given if re.fullmatch(r"\d{4}-\d\d-\d\d", given) else ""
-
     skip = asked.get("skip", 6)
     return Question(
         words=asked.get("q"),
         role=role if (role := asked.get("role")) in _ROLES else "",
         model=asked.get("model", 80),
-        since=day("from"),
-        until=day("to"),
+        since=times.day_begins(_day(asked, "from")),
+        until=times.day_ends(_day(asked, "to")),
         sort=sort if (sort := asked.get("sort")) in _SORTS else "",
         skip=min(int(skip), MOST) if skip.isascii() and skip.isdigit() else 0,
     )
+
+
+def _day(asked: Asked, key: str) -> str:
+    given = asked.get(key, 10)
+    return given if re.fullmatch(r"\d{4}-\d\d-\d\d", given) and times.day_begins(given) else ""
 
 
 def _by_conversation(hits: tuple[Hit, ...], words: str) -> list[dict[str, Any]]:
@@ -94,7 +98,8 @@ def _entry(hit: Hit, words: str) -> dict[str, Any]:
 
 def _words(text: str) -> str:
     """A piece of Markdown as words."""
-    return re.sub(r"\*\*|__|`+|^#+ |\n#+ |\\[\[\]()]", " ", without_marks(text))
+    plain = re.sub(r"\*\*|`", "", without_marks(text))
+    return re.sub(r"^#+ |\n#+ |\\[\[\]()]", " ", re.sub(r"\n[-*] ", " \u00b7 ", plain))
 
 
 def _address(conversation_id: str | None) -> str | None:

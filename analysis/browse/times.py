@@ -41,6 +41,32 @@ def full(stored: str | None) -> str:
     return f"{at.day} {at:%B %Y, %H:%M}" if at else ""
 
 
+def day_begins(day: str) -> str:
+    """The first moment of a day of this machine's clock, as the archive has times; "" of what is no day."""
+    return _stored(day, timedelta())
+
+
+def day_ends(day: str) -> str:
+    """The last moment of it."""
+    return _stored(day, timedelta(days=1) - timedelta(microseconds=1))
+
+
+def _stored(day: str, into: timedelta) -> str:
+    try:
+        at = (datetime.fromisoformat(day) + into).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return ""
+    return f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def zone() -> str:
+    """What the clock of this machine goes by, `CET, UTC+01:00`."""
+    now = datetime.now().astimezone()
+    name = now.tzname() or ""
+    offset = now.isoformat()[-6:]
+    return f"{name}, UTC{offset}" if name.isalpha() and name != "UTC" else "UTC" if name == "UTC" else f"UTC{offset}"
+
+
 def seconds_between(start: str | None, end: str | None) -> float | None:
     """Seconds from one time of the archive to another; None when either is unknown or they are in the wrong order."""
     begun, ended = moment(start), moment(end)

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from datasette.utils.asgi import Request, Response
 
+from analysis.browse import times
 from analysis.browse.site import Asked, Problem, Site
 from analysis.queries.live import newest_rows
 from analysis.queries.named import QUESTIONS, answers
@@ -120,6 +121,7 @@ def usage_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
         "since": since,
         "until": until,
         "notes": _notes(asked),
+        "zone": times.zone(),
         "spans": [(words, address, fields == (since, until)) for words, address, fields in _spans()],
         "data_address": f"/-/archive/usage/data?{urlencode({'from': since, 'to': until})}",
         "charts": [_chart(asked, chart, since, until) for chart in _CHARTS],

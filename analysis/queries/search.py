@@ -34,7 +34,7 @@ _AROUND = 110
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked for; `sort` is `rank`, `new` or `old`. Days are ISO 8601, both included; `count` -1 is all."""
+    """What is looked for; `sort` is `rank`, `new` or `old`. Times are ISO 8601, both included; `count` -1 is all."""
 
     words: str
     role: str = ""
@@ -244,6 +244,9 @@ def snippet(text: str, pattern: re.Pattern[str]) -> tuple[tuple[str, bool], ...]
     if start:
         start = text.find(" ", start, start + 25) + 1 or start
     end = min(len(text), (first.end() if first else 0) + 2 * _AROUND)
+    if end < len(text):
+        blank = text.rfind(" ", end - 25, end)
+        end = blank if blank > 0 else end
     pieces: list[tuple[str, bool]] = [("\u2026 ", False)] if start else []
     at = start
     for hit in pattern.finditer(folded, start, end):

@@ -45,7 +45,9 @@ def document(name: str, kind: str, content: str) -> Markup:
     """A canvas document: words, or code when its kind is `code/<language>`."""
     content = content[:_LONGEST]
     body = code_block(content, kind.partition("/")[2]) if kind.startswith("code") else markdown(content)
-    return Markup('<section class="document"><h3 dir="auto">{}</h3>{}</section>').format(name, body)
+    headed = content.lstrip().startswith(f"# {name}\n")
+    heading = Markup("") if headed else Markup('<h3 dir="auto">{}</h3>').format(name)
+    return Markup('<section class="document">{}{}</section>').format(heading, body)
 
 
 def tool_name(name: str) -> str:
@@ -56,6 +58,8 @@ def tool_name(name: str) -> str:
         return "Python"
     if name.partition(".")[0] in _SEARCHES:
         return "the web search"
+    if name.startswith("canmore."):
+        return "the canvas"
     return {"bio": "the memory", "myfiles_browser": "the file search"}.get(name, name or "a tool")
 
 

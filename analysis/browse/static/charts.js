@@ -8,6 +8,7 @@ export const colours = () => (matchMedia("(prefers-color-scheme: dark)").matches
 
 export const accent = () => css("--accent");
 export const soft = () => css("--soft");
+export const sunk = () => css("--sunk");
 /** The least of what is counted: it must still stand out from what lies under the chart. */
 export const faint = () => window.d3.interpolateRgb(css("--card"), accent())(0.25);
 

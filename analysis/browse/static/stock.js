@@ -30,7 +30,7 @@ for (const list of document.querySelectorAll("dl.column-descriptions")) {
   list.replaceWith(details);
   details.append(summary, list);
 }
-for (const words of document.querySelectorAll("dl.column-descriptions dd, .metadata-description")) {
+for (const words of document.querySelectorAll("dl.column-descriptions dd, .metadata-description, .named p")) {
   const pieces = words.textContent.split("`");
   if (pieces.length < 3) continue;
   words.replaceChildren(...pieces.map((piece, n) => {
@@ -45,6 +45,18 @@ for (const words of document.querySelectorAll("dl.column-descriptions dd, .metad
 const texts = document.createTreeWalker(document.querySelector("main") ?? document.body, NodeFilter.SHOW_TEXT);
 for (let text = texts.nextNode(); text; text = texts.nextNode()) {
   if (text.data.endsWith(" 🔒") && !text.parentElement.closest("table, pre, textarea")) text.data = text.data.slice(0, -3);
+}
+
+// On paper the rows of wide tables are written one value under the other, each with its column.
+for (const table of document.querySelectorAll("table.rows-and-columns")) {
+  const names = [...table.querySelectorAll("thead th")].map((heading) => heading.dataset.column ?? heading.textContent.trim());
+  table.classList.toggle("many", names.length > 8);
+  for (const row of table.tBodies[0]?.rows ?? []) {
+    [...row.cells].forEach((cell, n) => {
+      cell.dataset.column = names[n] ?? "";
+      cell.classList.toggle("blank", !cell.textContent.trim() && !cell.querySelector("img"));
+    });
+  }
 }
 
 document.addEventListener("keydown", (event) => {

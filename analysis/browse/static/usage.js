@@ -1,5 +1,5 @@
 // The charts of the usage page. Plot and d3 stand in the page as `Plot` and `d3`.
-import { accent, draw, faint, frame, soft } from "./charts.js";
+import { accent, draw, faint, frame, soft, sunk } from "./charts.js";
 
 const { Plot, d3 } = window;
 const holder = document.querySelector("#charts");
@@ -28,6 +28,12 @@ function sayTime(figure, time) {
   figure.querySelector("h2").textContent = title;
   figure.querySelector("figcaption p").textContent = description;
   figure.querySelector(".plot").setAttribute("aria-label", `${title}. ${description}`);
+}
+
+/** Words cut to some pixels. */
+function fitting(words, pixels) {
+  const most = Math.floor(pixels / 7);
+  return words.length > most ? `${words.slice(0, most - 1)}…` : words;
 }
 
 const bars = (rows, y) => (width) => Plot.plot(frame(width, {
@@ -61,7 +67,10 @@ const kinds = {
     x: { label: null, domain: d3.range(24), tickFormat: (hour) => (hour % 3 ? "" : `${hour}`), tickSize: 0 },
     y: { label: null, domain: [1, 2, 3, 4, 5, 6, 0], tickFormat: (day) => days[day], tickSize: 0 },
     color: { domain: [0, d3.max(rows, (row) => row.prompts)], range: [faint(), accent()], type: "sqrt" },
-    marks: [Plot.cell(rows, { x: "hour", y: "weekday", fill: "prompts", rx: 3, tip: true, title: (row) => `${days[row.weekday]}, ${row.hour}:00: ${row.prompts}` })],
+    marks: [
+      Plot.cell(d3.cross(d3.range(24), d3.range(7)), { x: "0", y: "1", fill: sunk(), rx: 3 }),
+      Plot.cell(rows, { x: "hour", y: "weekday", fill: "prompts", rx: 3, tip: true, title: (row) => `${days[row.weekday]}, ${row.hour}:00: ${row.prompts}` }),
+    ],
   })),
   share: (rows) => (width) => Plot.plot(frame(width, {
     x: monthly(rows),
@@ -75,7 +84,7 @@ const kinds = {
     height: 50 + rows.length * 34,
     marginLeft: Math.min(150, width / 3),
     x: { grid: true, label: "seconds", domain: [0, d3.max(rows, (row) => row.p90) * 1.1 || 1] },
-    y: { label: null, domain: rows.map((row) => row.model), tickSize: 0 },
+    y: { label: null, domain: rows.map((row) => row.model), tickSize: 0, tickFormat: (model) => fitting(model, Math.min(150, width / 3)) },
     marks: [
       Plot.ruleY(rows, { y: "model", x1: "p50", x2: "p90", stroke: accent(), strokeWidth: 6, strokeOpacity: 0.25 }),
       Plot.dot(rows, { y: "model", x: "p50", fill: accent(), r: 5, tip: true, title: (row) => `${row.model}: p50 ${row.p50} s, p90 ${row.p90} s, ${row.answers} answers` }),
@@ -113,8 +122,8 @@ const kinds = {
   sites: (rows) => (width) => Plot.plot(frame(width, {
     height: 40 + Math.min(12, rows.length) * 24,
     marginLeft: Math.min(190, width / 2.4),
-    x: { grid: true, label: null, ticks: 5, tickFormat: whole },
-    y: { label: null, tickSize: 0, tickFormat: (site) => site.replace(/^https?:\/\//, "").slice(0, 26) },
+    x: { grid: true, label: null, ticks: Math.min(5, d3.max(rows, (row) => row.answers)), tickFormat: whole },
+    y: { label: null, tickSize: 0, tickFormat: (site) => fitting(site.replace(/^https?:\/\//, ""), Math.min(190, width / 2.4)) },
     marks: [Plot.barX(rows.slice(0, 12), { x: "answers", y: "site", sort: { y: "-x" }, fill: accent(), rx: 2, inset: 2, tip: true })],
   })),
 };
