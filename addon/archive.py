@@ -14,7 +14,7 @@ from addon.errors import ArchiveError
 APPLICATION_ID = 0x43475054
 """`PRAGMA application_id` of our databases: "CGPT"."""
 
-VERSION = 4
+VERSION = 5
 """`PRAGMA user_version`: the number of the newest migration."""
 
 

@@ -381,6 +381,7 @@ class MessageVersion:
     content: str | None
     text: str | None
     status: str | None
+    stream_id: str | None
 
 
 @value

@@ -310,6 +310,19 @@ def test_an_older_document_takes_nothing_away_from_a_newer_one(archive: Archive)
     assert [version["text"] for version in versions(archive)] == ["So it goes"]
 
 
+def test_a_version_names_the_exchange_that_told_it(archive: Archive) -> None:
+    archive.record(v0(finished("So it went")))
+    loaded(archive, "So it goes", STARTED + 9_000_000, status=FINISHED)
+    loaded(archive, "So it will go", STARTED + 99_000_000, status=FINISHED)
+    loaded(archive, "", STARTED + 999_000_000, status=FINISHED)
+    told = archive.rows("SELECT text, stream_id FROM message_versions ORDER BY revision")
+    assert [tuple(row.values()) for row in told] == [
+        ("So it went", "stream"),
+        ("So it goes", "stream"),
+        ("", f"conversation {STARTED + 999_000_000}"),
+    ]
+
+
 def test_a_document_that_repeats_what_moderation_put_in_place_takes_nothing_away(archive: Archive) -> None:
     archive.record(v0(growing("Take two ounces of"), BLOCK, finished("I cannot help with that.")))
     before = versions(archive)

@@ -206,6 +206,7 @@ def test_every_reference_is_declared(archive: Archive) -> None:
         ("messages", "conversation_id"): ("conversations", "id"),
         ("messages", "stream_id"): ("streams", "id"),
         ("message_versions", "message_n"): ("messages", "n"),
+        ("message_versions", "stream_id"): ("streams", "id"),
         ("message_assets", "message_n"): ("messages", "n"),
         ("message_assets", "asset_id"): ("assets", "id"),
         ("assets", "stream_id"): ("streams", "id"),
@@ -263,6 +264,24 @@ def test_what_an_earlier_version_stored_is_searched_to_its_last_letter_and_aloud
         for index in ("messages_fts", "messages_fts_cjk"):
             db.execute("UPDATE messages SET live = 0, text = 'done'")
             db.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
+
+
+def test_an_earlier_version_is_known_to_be_told_by_the_only_exchange_that_told_of_its_conversation(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "old.db"
+    streams = [("one", "turn", "c"), ("two", "turn", "d"), ("again", "document", "d"), ("file", "asset", "c"), ("three", "turn", "e")]  # fmt: skip
+    with closing(opened_at(path, 4)) as db:
+        db.executemany("INSERT INTO conversations (id, digest) VALUES (?, ?)", [("c", None), ("d", None), ("e", "x")])
+        db.executemany("INSERT INTO streams (id, kind, conversation_id) VALUES (?, ?, ?)", streams)
+        for number, (stream, conversation) in enumerate({"one": "c", "two": "d", "three": "e"}.items()):
+            values = (number, str(number), conversation, stream)
+            db.execute("INSERT INTO messages (n, id, conversation_id, stream_id) VALUES (?, ?, ?, ?)", values)
+            db.execute("INSERT INTO message_versions (message_n, revision) VALUES (?, 0)", (number,))
+    Store.open(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        told = db.execute("SELECT message_n, stream_id FROM message_versions ORDER BY message_n").fetchall()
+    assert told == [(0, "one"), (1, None), (2, None)]  # an export told of the last conversation too
 
 
 def test_turns_are_found_by_index_also_where_sqlite_knows_nothing_of_the_archive(archive: Archive) -> None:

@@ -9,7 +9,7 @@ from addon.records import ImageRow, KnownAsset, Mention, MessageVersion, Sources
 from addon.store.asset_rows import settle
 from addon.store.attachments import cite
 from addon.store.rows import columns, timestamp
-from addon.store.version_rows import remember
+from addon.store.version_rows import Said, remember
 
 _NUMBER = "SELECT n FROM messages WHERE id = ? AND conversation_id IS ?"
 _STATED = ("size_bytes", "width", "height")
@@ -28,7 +28,7 @@ def write_version(db: sqlite3.Connection, version: MessageVersion) -> None:
     row = db.execute(_NUMBER, (version.message_id, version.conversation_id)).fetchone()
     if row is None:
         return
-    said = (version.content, version.text, version.status)
+    said = Said(version.content, version.text, version.status, version.stream_id)
     if remember(db, row["n"], version.replaced_at, version.reason, said):
         db.execute("UPDATE messages SET revision = revision + 1 WHERE n = ?", (row["n"],))
     db.execute(

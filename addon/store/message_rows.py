@@ -20,7 +20,7 @@ from addon.records import Message, MessageGrowth
 from addon.store.attachments import adopt, attach, attach_new
 from addon.store.rows import ensure_conversation, microseconds, timestamp
 from addon.store.search_rows import in_parts, transcript
-from addon.store.version_rows import remember, said_after, was_emptied, was_put_aside
+from addon.store.version_rows import Said, remember, said_after, was_emptied, was_put_aside
 from addon.wire.payload import loads
 
 _FACTS = ("requested_model", "created_at", "first_token_at", "completed_at")
@@ -165,8 +165,7 @@ def _replace(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     was_finished, same = _was_finished(old), _same(old["content"], new.content)
     columns = {**_known(new, old), "revision": old["revision"]}
     if not same and (was_finished or _is_lost(old["text"], new, old)):
-        said = (old["content"], old["text"], old["status"])
-        columns["revision"] += remember(db, old["n"], new.at, "updated", said)
+        columns["revision"] += remember(db, old["n"], new.at, "updated", _said_of(old))
     if was_finished:
         columns["requested_model"] = old["requested_model"] or columns["requested_model"]
         columns["completed_at"] = _earlier(old["completed_at"], columns["completed_at"])
@@ -185,7 +184,7 @@ def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     if new.live:
         return
     reason = "moderated" if new.moderated else "emptied"
-    revision = old["revision"] + remember(db, old["n"], new.at, reason, (new.content, new.text, new.status))
+    revision = old["revision"] + remember(db, old["n"], new.at, reason, _said_by(new))
     columns = _known(new, old)
     taken = {name: columns[name] for name in ("status", "end_turn", "live", "last_seen_at", "metadata", "finish_type")}
     _update(db, old["n"], {**_missing(new, old), **taken, "revision": revision})
@@ -193,8 +192,8 @@ def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
 
 def _restore(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     """What the person saw is found after the state that took it away: the row gets it, that state is a version."""
-    emptied_at, state = microseconds(old["first_seen_at"]), (old["content"], old["text"], old["status"])
-    count = 0 if old["text"] else remember(db, old["n"], emptied_at, "emptied", state)
+    emptied_at = microseconds(old["first_seen_at"])
+    count = 0 if old["text"] else remember(db, old["n"], emptied_at, "emptied", _said_of(old))
     columns = {name: getattr(new, name) for name in ("content_type", "content", "text", "visible")}
     if _makes(db, new, old, same=False, wins=True):
         columns |= {"stream_id": new.stream_id, "source": new.source}
@@ -207,7 +206,7 @@ def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     is_version = new.finished or (not new.live and _is_lost(new.text, new, old))
     same = _same(old["content"], new.content)
     if is_version and not same:
-        count = remember(db, old["n"], new.at, "updated", (new.content, new.text, new.status))
+        count = remember(db, old["n"], new.at, "updated", _said_by(new))
         if count:
             missing["revision"] = old["revision"] + count
         same = said_after(db, new, old["n"])
@@ -216,6 +215,14 @@ def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
         missing |= {"stream_id": new.stream_id, "source": new.source}
     if missing:
         _update(db, old["n"], missing)
+
+
+def _said_of(old: sqlite3.Row) -> Said:
+    return Said(old["content"], old["text"], old["status"], old["stream_id"])
+
+
+def _said_by(new: Message) -> Said:
+    return Said(new.content, new.text, new.status, new.stream_id)
 
 
 def _was_finished(old: sqlite3.Row) -> bool:

@@ -15,6 +15,7 @@ from addon.store.search_tables import SEARCH
 from addon.store.summary_views import SUMMARY_INDEXES, SUMMARY_VIEWS
 from addon.store.thread_views import THREADS
 from addon.store.turn_views import TURN_VIEWS
+from addon.store.versions_told import WHO_SAID_IT
 
 migrations = Migrations("chatgpt_capture")
 
@@ -314,6 +315,13 @@ def words_and_days(db: Database) -> None:
     for name, query in ACTIVITY_VIEWS.items():
         db.execute(f"DROP VIEW {name}")
         db.execute(f"CREATE VIEW {name} AS {query}")
+
+
+@migrations(name="0005_who_said_it")
+def who_said_it(db: Database) -> None:
+    """Which exchange told an earlier version of a message."""
+    for statement in _statements(WHO_SAID_IT):
+        db.execute(statement)
 
 
 def apply(db: Database) -> None:

@@ -125,7 +125,7 @@ def message_of(row: sqlite3.Row) -> Message:
 
 def version_of(message: sqlite3.Row, row: sqlite3.Row) -> MessageVersion:
     """What a message once said."""
-    said = (row[name] for name in ("reason", "content", "text", "status"))
+    said = (row[name] for name in ("reason", "content", "text", "status", "stream_id"))
     return MessageVersion(message["id"], message["conversation_id"], microseconds(row["replaced_at"]), *said)
 
 

@@ -42,7 +42,7 @@ _OF_OLD_ASSETS = {
     "files": "sha256 NOT IN (SELECT sha256 FROM asset_files)",
 }
 
-_MADE_BY = ("messages", "image_generations", "canvas_documents")
+_MADE_BY = ("messages", "message_versions", "image_generations", "canvas_documents")
 """Rows that stay keep the exchange that made them, as their evidence; of files it is enough that they are there."""
 
 _FREE = " ".join(f"AND id NOT IN (SELECT stream_id FROM {name} WHERE stream_id IS NOT NULL)" for name in _MADE_BY)
