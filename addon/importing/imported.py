@@ -29,3 +29,9 @@ class Imported:
     passed_by: int = 0
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    def count(self, *, conversations: int = 0, messages: int = 0, exchanges: int = 0) -> None:
+        """So much more is in the archive."""
+        self.conversations += conversations
+        self.messages += messages
+        self.exchanges += exchanges

@@ -4,8 +4,9 @@ One file at a time, one element of it in memory. What cannot be read is told and
 Times are those of the content, so that an old file never overwrites what is newer, and a second import changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import batched
 from typing import Any
 
@@ -60,17 +61,22 @@ class _Saved:
 
 
 class Importer:
-    """Reads files into an archive. What is wrong with a file is in what came of it, and never raised."""
+    """Reads files into an archive. What is wrong with a file is in what came of it, and never raised.
 
-    def __init__(self, writer: ArchiveWriter, witness: Witness) -> None:
+    `may_go_on` is asked between one thing and the next; what it raises ends the file there. What came of it is counted
+    when it is in the archive, so that it holds true whatever ends it.
+    """
+
+    def __init__(self, writer: ArchiveWriter, witness: Witness, may_go_on: Callable[[], None] = lambda: None) -> None:
         self._writer = writer
         self._witness = witness
+        self._may_go_on = may_go_on
         self._around = writer.around()
         self._done = Imported("")
         self._remarks = Remarks(self._done)
 
     def read(self, file: ImportFile, done: Imported) -> None:
-        """Import one file; `done` is filled on the way, so that it holds true also when this is interrupted."""
+        """Import one file; `done` is filled on the way."""
         self._done, self._remarks = done, Remarks(done)
         try:
             identity = None if file.named else asset_of(file.place or file.name)
@@ -118,6 +124,7 @@ class Importer:
                 self._done.failures.append(f"{error}; what stands before it is imported")
 
     def _so_far(self) -> str:
+        self._writer.flush()
         done = self._done
         if done.kind == "har":
             count = done.exchanges + done.passed_by
@@ -130,6 +137,7 @@ class Importer:
             for inner in text.members() if key == "log" and text.peek() == "{" else ():
                 if inner == "entries" and text.peek() == "[":
                     for number, entry in enumerate(text.elements()):
+                        self._may_go_on()
                         self._entry(number, entry, file)
 
     def _entry(self, number: int, entry: Any, file: ImportFile) -> None:
@@ -177,11 +185,12 @@ class Importer:
         state = "interrupted"
         try:
             for number, value in enumerate(values):
+                self._may_go_on()
                 self._value(saved, number, value)
             state = "complete"
         finally:
             # Also when the text is cut off, or the person has enough of it.
-            if self._done.conversations:
+            if saved.seen:
                 self._done.kind = "export"
                 self._writer.add(saved.export.close(state))
                 self._done.notes += passed_by(saved.others)
@@ -242,8 +251,8 @@ class Importer:
         count = len(ids) or message_count(document)
         counted = saved.seen.get(hash(identity))
         saved.seen[hash(identity)] = max(count, counted or 0)
-        self._done.conversations += counted is None
-        self._done.messages += max(0, count - (counted or 0))
+        new = {"conversations": int(counted is None), "messages": max(0, count - (counted or 0))}
+        self._writer.when_written(partial(self._done.count, **new))
         for piece_number, piece in enumerate(document.pieces() if isinstance(document, LargeDocument) else [document]):
             self._witness.conversation(piece, goes_on=piece_number > 0)
 
@@ -310,12 +319,11 @@ class Importer:
             line = f"{opening.method} {opening.path}: a bug in the import ({type(error).__name__})"
             self._remarks.fail(line, "exchanges that met a bug in the import")
             return None
-        self._done.exchanges += 1
-        self._done.messages += _messages(records)
         for record in records:
             if isinstance(record, TypedEvent) and record.type == ODD_DOCUMENT:
                 self._remarks.odd(oddities_in(record.data), place_of(opening, record.conversation_id))
         self._writer.add(records)
+        self._writer.when_written(partial(self._done.count, exchanges=1, messages=_messages(records)))
         if not is_file:
             joint = b"\n" if opening.kind == "socket" else b""
             self._witness.exchange(opening.kind, opening.streamed, request, joint.join(body))

@@ -24,15 +24,18 @@ BATCH_RECORDS = 4000
 class ArchiveWriter:
     """Collects records and writes them, some thousand a transaction; `on_wait` hears why it takes long.
 
-    The archive is opened, and made where it is missing, when there is something to write: `ArchiveError` then.
+    The archive is opened, and made where it is missing, when there is something to write: `ArchiveError` then. While
+    somebody else has it locked `may_wait` is asked again and again; what it raises ends that, unwritten.
     """
 
-    def __init__(self, path: Path, on_wait: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, on_wait: Callable[[str], None], may_wait: Callable[[], None] = lambda: None) -> None:
         self._path = path
         self._on_wait = on_wait
+        self._may_wait = may_wait
         self._store: Store | None = None
         self._media = MediaFolder(media_folder(path))
         self._batch: list[Record] = []
+        self._awaited: list[Callable[[], None]] = []
 
     def around(self) -> Surroundings:
         """What captures may ask of the archive; it has then what was added before."""
@@ -40,9 +43,11 @@ class ArchiveWriter:
 
     def close(self) -> None:
         """Write what is left and close the archive."""
-        self.flush()
-        if self._store is not None:
-            self._store.close()
+        try:
+            self.flush()
+        finally:
+            if self._store is not None:
+                self._store.close()
 
     def add(self, records: Sequence[Record]) -> None:
         """Take what belongs together; it is written in one transaction."""
@@ -50,19 +55,26 @@ class ArchiveWriter:
         if len(self._batch) >= BATCH_RECORDS:
             self.flush()
 
+    def when_written(self, then: Callable[[], None]) -> None:
+        """Call this when all that has been added so far is in the archive; never, if it cannot be written."""
+        self._awaited.append(then)
+
     def flush(self) -> None:
         """Write what has been collected."""
         if self._batch:
             store = self.open()
             self._patiently(lambda: store.write(self._batch))
             self._batch = []
+        # Whoever interrupts this finds less counted than there is, and never more.
+        while self._awaited:
+            self._awaited.pop(0)()
 
     def open(self) -> Store:
         """The archive, made where it is missing."""
         try:
             self._store = self._store or self._patiently(lambda: Store.open(self._path, bulk=True))
         except ArchiveError:
-            self._batch.clear()  # it can be written nowhere: `close` must not try again
+            self._drop()  # it can be written nowhere: `close` must not try again
             raise
         return self._store
 
@@ -106,6 +118,10 @@ class ArchiveWriter:
         store = self._existing()
         return store.unchanged(opening, digest) if store else None
 
+    def _drop(self) -> None:
+        self._batch.clear()
+        self._awaited.clear()
+
     def _patiently[T](self, attempt: Callable[[], T]) -> T:
         attempts = 0
         while True:
@@ -115,4 +131,12 @@ class ArchiveWriter:
                 attempts += 1
                 if attempts == TELL_AFTER:
                     self._on_wait(str(error))
-                time.sleep(RETRY_SECONDS)
+            self._wait()
+
+    def _wait(self) -> None:
+        try:
+            self._may_wait()
+            time.sleep(RETRY_SECONDS)
+        except KeyboardInterrupt:
+            self._drop()
+            raise

@@ -14,7 +14,6 @@ from analysis.options import writable
 if TYPE_CHECKING:
     from addon.importing.import_files import ImportFile, Unreadable
     from addon.importing.imported import Imported
-    from addon.importing.importers import Importer
     from analysis.fidelity import Fidelity
 
 _THUMBNAIL_SECONDS = 600.0
@@ -63,9 +62,18 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
     from addon.importing.importers import Importer
     from addon.store.archive_writer import ArchiveWriter
     from analysis.fidelity import Fidelity
+    from analysis.interruption import Interruption
+    from analysis.progress import watched
 
     def wait(reason: str) -> None:
         click.echo(f"{database}: {reason}; waiting for the other program", err=True)
+
+    def read(file: "ImportFile", done: "Imported") -> None:
+        with watched(file) as seen:
+            with interruption:
+                importer.read(seen, done)
+            if done.kind == "flows":
+                _read_flows(seen, fidelity, database, done)
 
     def compare() -> None:
         writer.flush()
@@ -76,17 +84,17 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
 
     # What is read of a file goes by itself, and nearly all of it at once: looking for what does not took a tenth.
     gc.set_threshold(100_000, 20, 100)
-    fidelity = Fidelity()
+    fidelity, interruption = Fidelity(), Interruption()
     try:
-        with contextlib.closing(ArchiveWriter(database, wait)) as writer:
-            importer = Importer(writer, fidelity)
+        with contextlib.closing(ArchiveWriter(database, wait, interruption.check)) as writer:
+            importer = Importer(writer, fidelity, interruption.check)
             try:
                 for file in _files(paths):
                     with report.file(file.name, named=not isinstance(file, Unreadable) and file.named) as done:
                         if isinstance(file, Unreadable):
                             (done.failures if file.lost else done.notes).append(file.reason)
                         else:
-                            _read(file, importer, fidelity, database, done)
+                            read(file, done)
                 if report.has_media:
                     writer.thumbnails(_THUMBNAIL_SECONDS)
             except KeyboardInterrupt:
@@ -97,30 +105,25 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
         raise click.ClickException(str(error)) from None
 
 
-def _read(file: "ImportFile", importer: "Importer", fidelity: "Fidelity", database: Path, done: "Imported") -> None:
+def _read_flows(file: "ImportFile", fidelity: "Fidelity", database: Path, done: "Imported") -> None:
     from addon.errors import ImportFailure
     from addon.importing.saved_flows import read_flows
-    from analysis.progress import watched
     from analysis.saved_flows import exchanges
 
-    with watched(file) as seen:
-        importer.read(seen, done)
-        if done.kind == "flows":
-            try:
-                read_flows(seen.plain, database, done)
-            except ImportFailure as error:
-                done.failures.append(str(error))
-            except OSError as error:
-                done.failures.append(
-                    f"mitmdump, which reads it, cannot be used: {(error.strerror or str(error)).lower()}"
-                )
-            walked = 0
-            # Where it is damaged has been said.
-            with contextlib.suppress(ImportFailure, OSError), file.plain.open() as content:
-                for kind, streamed, request, body in exchanges(content):
-                    fidelity.exchange(kind, streamed, request, body)
-                    walked += 1
-            done.exchanges = done.exchanges or walked  # of a damaged file mitmdump does not say it
+    try:
+        read_flows(file.plain, database, done)
+    except ImportFailure as error:
+        done.failures.append(str(error))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        done.failures.append(f"mitmdump, which reads it, cannot be used: {reason}")
+    walked = 0
+    # Where it is damaged has been said.
+    with contextlib.suppress(ImportFailure, OSError), file.plain.open() as content:
+        for kind, streamed, request, body in exchanges(content):
+            fidelity.exchange(kind, streamed, request, body)
+            walked += 1
+    done.exchanges = done.exchanges or walked  # of a damaged file mitmdump does not say it
 
 
 def _files(paths: tuple[Path, ...]) -> "Iterator[ImportFile | Unreadable]":
