@@ -339,7 +339,7 @@ def _wait(seconds: float | None) -> bool:
 
 def main() -> int:
     """Run until the proxy is gone; 1 when the archive cannot be opened."""
-    os.nice(NICENESS)
+    _give_way()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
@@ -359,6 +359,15 @@ def main() -> int:
         report({"error": f"a bug in the recorder\n{trace(error)}"})
         return 1
     return 0
+
+
+def _give_way() -> None:
+    """Let everything else go first when the machine is busy."""
+    os.nice(NICENESS)
+    # Linux shares the processors out among sessions before it looks at niceness (sched(7), autogroup), and this process
+    # begins a session of its own.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS), "ascii")
 
 
 def _record(database: Path, writer: str, *, durable: bool) -> None:

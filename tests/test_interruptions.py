@@ -178,6 +178,18 @@ def test_a_stopped_recorder_does_not_hold_up_traffic(tmp_path: Path) -> None:
         running.wait("SELECT 1 FROM streams WHERE state = 'complete'")
 
 
+def test_the_recorder_lets_everything_else_go_first(tmp_path: Path) -> None:
+    with capture(tmp_path) as running:
+        recorder = recorder_of(running.proxy.process.pid)
+        assert os.getpriority(os.PRIO_PROCESS, recorder) > os.getpriority(os.PRIO_PROCESS, running.proxy.process.pid)
+        group = ""
+        with contextlib.suppress(OSError):
+            group = Path(f"/proc/{recorder}/autogroup").read_text()
+        if "nice" not in group:
+            pytest.skip("this kernel does not share the processors out among sessions")
+        assert int(group.rpartition("nice ")[2]) > 0
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_mitmdump_ends_open_streams_truthfully(tmp_path: Path, slow: scenes.Scene, sent: int) -> None:
     with capture(tmp_path) as running:
