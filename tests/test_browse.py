@@ -613,6 +613,11 @@ def test_days_of_the_search_are_those_of_the_clock_of_this_machine(
     assert [int(count[1]) if count else None for count in counts.values()] == [0, 3, 3]
 
 
+def test_the_charts_name_the_clock_they_go_by(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert "machine's clock: Asia/Tokyo." in client.ask("/-/archive/usage").text
+
+
 def next_day(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 

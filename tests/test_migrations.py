@@ -16,6 +16,7 @@ from addon.records import Run
 from addon.store import migrations
 from addon.store.safekeeping import back_up
 from addon.store.store import Store, StoreBusy
+from analysis.queries.named import QUESTIONS
 from tests.receiving import download, png, receive
 from tests.recording import (
     FINISHED,
@@ -299,3 +300,19 @@ def test_a_conversation_is_summed_up_from_what_is_its_own_also_where_sqlite_know
     ]
     assert "SEARCH m USING COVERING INDEX messages_conversation_id_created_at (conversation_id=?)" in plan
     assert not [detail for detail in plan if "messages_role" in detail or "image_generations_status" in detail]
+
+
+def test_the_times_of_answers_are_told_from_indexes_alone_also_where_sqlite_knows_nothing_of_the_archive(
+    archive: Archive,
+) -> None:
+    question = QUESTIONS["time_to_first_token_by_model"].sql.replace(":since", "''").replace(":until", "''")
+    plan = [row["detail"] for row in archive.rows(f"EXPLAIN QUERY PLAN {question}")]
+    assert [detail for detail in plan if detail.startswith("SEARCH")] == [
+        "SEARCH s USING COVERING INDEX streams_first_token (started_at>? AND started_at<?)",
+        "SEARCH m USING COVERING INDEX messages_last_of_turn (stream_id=? AND model_slug>?)",
+    ]
+
+
+def test_days_are_told_from_an_index_alone_also_where_sqlite_knows_nothing_of_the_archive(archive: Archive) -> None:
+    plan = [row["detail"] for row in archive.rows("EXPLAIN QUERY PLAN SELECT * FROM daily_activity")]
+    assert "SCAN m USING COVERING INDEX messages_conversation_id_created_at" in plan

@@ -121,6 +121,25 @@ def test_days_are_those_of_the_clock_of_who_asks(archive: Archive, monkeypatch: 
         time.tzset()
 
 
+def test_a_day_begins_at_the_quarter_of_an_hour_where_it_does(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = {"role": "user"}
+    said = [
+        message(f"U{n}", "Why?", author=user, status=FINISHED, create_time=1_798_740_000 + minute * 60)
+        for n, minute in enumerate((14, 14, 16))  # 18:00 UTC and so many minutes: it is 23:45 in Kathmandu
+    ]
+    archive.record(v0(*map(envelope, said)))
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        days = archive.rows("SELECT day, prompts, conversations FROM daily_activity ORDER BY day")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [tuple(day.values()) for day in days] == [("2026-12-31", 2, 1), ("2027-01-01", 1, 1)]
+
+
 def test_days_have_what_was_said_and_made_on_them(archive: Archive) -> None:
     day = 86_400
     said = [

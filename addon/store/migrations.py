@@ -11,6 +11,7 @@ from sqlite_utils.migrations import Migrations
 
 from addon.archive import VERSION
 from addon.store.activity_views import ACTIVITY_VIEWS, INDEXES
+from addon.store.quick_figures import DAYS, FIGURES
 from addon.store.search_tables import SEARCH
 from addon.store.summary_views import SUMMARY_INDEXES, SUMMARY_VIEWS
 from addon.store.thread_views import THREADS
@@ -319,9 +320,10 @@ def words_and_days(db: Database) -> None:
 
 @migrations(name="0005_who_said_it")
 def who_said_it(db: Database) -> None:
-    """Which exchange told an earlier version of a message."""
-    for statement in _statements(WHO_SAID_IT):
+    """Which exchange told an earlier version of a message; figures of very many messages from indexes."""
+    for statement in _statements(WHO_SAID_IT) + _statements(FIGURES):
         db.execute(statement)
+    db.execute(f"CREATE VIEW daily_activity AS {DAYS}")
 
 
 def apply(db: Database) -> None:

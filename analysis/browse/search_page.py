@@ -11,6 +11,7 @@ from markupsafe import Markup
 from analysis.browse import times
 from analysis.browse.items import conversation_address
 from analysis.browse.site import Asked
+from analysis.clock import zone
 from analysis.queries.search import MOST, PAGE, Hit, Question, find, models
 from analysis.rendering import without_marks
 
@@ -35,7 +36,7 @@ def search_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
         "question": question,
         "since": _day(asked, "from"),
         "until": _day(asked, "to"),
-        "zone": times.zone(),
+        "zone": zone(),
         "found": found,
         "total": f"more than {MOST:,}" if found.more_than_counted else f"{found.total:,}",
         "most": _SHOWN,

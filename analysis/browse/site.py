@@ -151,11 +151,13 @@ class Site:
         parts = {name: unquote(value or "") for name, value in request.url_vars.items()}
         return Asked(parts, query, request.path, path, database.name, self._memory.rendered)
 
-    async def answer[T](self, asked: Asked, answer: Callable[[sqlite3.Connection, Asked], T]) -> T:
+    async def answer[T](
+        self, asked: Asked, answer: Callable[[sqlite3.Connection, Asked], T], limit_ms: int = TIME_LIMIT_MS
+    ) -> T:
         """What is answered in a thread of Datasette's, on its connection, in time. Raises `Problem`."""
 
         def run(db: sqlite3.Connection) -> T:
-            with sqlite_timelimit(db, TIME_LIMIT_MS):
+            with sqlite_timelimit(db, limit_ms):
                 return answer(db, asked)
 
         try:

@@ -59,14 +59,6 @@ def _stored(day: str, into: timedelta) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
-def zone() -> str:
-    """What the clock of this machine goes by, `CET, UTC+01:00`."""
-    now = datetime.now().astimezone()
-    name = now.tzname() or ""
-    offset = now.isoformat()[-6:]
-    return f"{name}, UTC{offset}" if name.isalpha() and name != "UTC" else "UTC" if name == "UTC" else f"UTC{offset}"
-
-
 def seconds_between(start: str | None, end: str | None) -> float | None:
     """Seconds from one time of the archive to another; None when either is unknown or they are in the wrong order."""
     begun, ended = moment(start), moment(end)

@@ -16,8 +16,8 @@ from urllib.parse import urlencode
 
 from datasette.utils.asgi import Request, Response
 
-from analysis.browse import times
 from analysis.browse.site import Asked, Problem, Site
+from analysis.clock import zone
 from analysis.queries.live import newest_rows
 from analysis.queries.named import QUESTIONS, answers
 
@@ -40,6 +40,8 @@ _KEPT = 12
 _TOGETHER = 2
 """Questions that are asked at a time: one of Datasette's three threads is left for pages."""
 _FRESH_SECONDS = 60.0
+_TIME_LIMIT_MS = 15_000
+"""Of one question: nobody waits for it but the chart, and it is asked once."""
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class Charts:
             asked = await self._site.asked(request)
 
             async def ask(question: Callable[[sqlite3.Connection], Rows]) -> Rows:
-                return await self._site.answer(asked, lambda db, _: question(db))
+                return await self._site.answer(asked, lambda db, _: question(db), _TIME_LIMIT_MS)
 
             return Response.json({"charts": await self.data(*days_asked(asked), ask)})
         except Problem as problem:
@@ -121,7 +123,7 @@ def usage_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
         "since": since,
         "until": until,
         "notes": _notes(asked),
-        "zone": times.zone(),
+        "zone": zone(),
         "spans": [(words, address, fields == (since, until)) for words, address, fields in _spans()],
         "data_address": f"/-/archive/usage/data?{urlencode({'from': since, 'to': until})}",
         "charts": [_chart(asked, chart, since, until) for chart in _CHARTS],

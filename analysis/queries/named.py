@@ -26,22 +26,28 @@ def _local(form: str, column: str = "created_at") -> str:
     return f"strftime('{form}', {column}, 'localtime')"
 
 
-def _ranked(title: str, description: str, measure: str, better: str, where: str) -> "Question":
-    """The middle and the 90th of 100 answers by model, of the exchanges that asked and in which the answer came."""
+def _ranked(title: str, description: str, measure: tuple[str, int], best: str, where: str) -> "Question":
+    """The middle and the 90th of 100 answers by model, of the exchanges that asked and in which the answer came.
+
+    Measured is in so many parts of one: many answers share it, and are put in order together. `best` is where that
+    order begins, `min` or `max`.
+    """
+    (measured, parts), order = measure, {"min": "ASC", "max": "DESC"}[best]
     return Question(
         title,
         description,
-        f"""WITH seen AS (
-    SELECT m.model_slug AS model, {measure} AS measured
-    FROM streams s JOIN messages m ON m.stream_id = s.id
+        f"""WITH seen AS MATERIALIZED (
+    SELECT m.model_slug AS model, CAST(round({measured} * {parts}) AS INTEGER) AS measured, count(*) AS answers
+    FROM streams s CROSS JOIN messages m ON m.stream_id = s.id
     WHERE s.kind = 'turn' AND s.first_token_at IS NOT NULL AND m.role = 'assistant' AND m.end_turn = 1
-    AND m.model_slug > ''{where} AND {_between("s.started_at")}),
+    AND m.model_slug > ''{where} AND {_between("s.started_at")}
+    GROUP BY 1, 2),
 ranked AS (
-    SELECT model, measured, row_number() OVER (PARTITION BY model ORDER BY measured {better}) AS place,
-           count(*) OVER (PARTITION BY model) AS answers
+    SELECT model, measured, sum(answers) OVER (PARTITION BY model ORDER BY measured {order}) AS place,
+           sum(answers) OVER (PARTITION BY model) AS answers
     FROM seen WHERE measured IS NOT NULL)
-SELECT model, max(answers) AS answers, round(max(iif(place = (answers + 1) / 2, measured, NULL)), 3) AS p50,
-       round(max(iif(place = (answers * 9 + 9) / 10, measured, NULL)), 3) AS p90
+SELECT model, max(answers) AS answers, {best}(iif(place >= (answers + 1) / 2, measured, NULL)) / {parts}.0 AS p50,
+       {best}(iif(place >= (answers * 9 + 9) / 10, measured, NULL)) / {parts}.0 AS p90
 FROM ranked GROUP BY model ORDER BY answers DESC, model""",
     )
 
@@ -104,16 +110,15 @@ GROUP BY month, model ORDER BY month, model""",
     "time_to_first_token_by_model": _ranked(
         "Time to the first token by model",
         "Seconds from sending to the first token, by the model that answered: the middle, and what one in ten exceeds.",
-        "(julianday(s.first_token_at) - julianday(s.started_at)) * 86400",
-        "ASC",
+        ("(julianday(s.first_token_at) - julianday(s.started_at)) * 86400", 1000),
+        "min",
         " AND s.first_token_at >= s.started_at",
     ),
     "writing_speed_by_model": _ranked(
         "Writing speed by model",
         "Characters a second from the first token to the last: the middle (p50), nine in ten are faster than p90.",
-        """length(m.text)
-               / nullif((julianday(m.completed_at) - julianday(m.first_token_at)) * 86400, 0)""",
-        "DESC",
+        ("length(m.text) / nullif((julianday(m.completed_at) - julianday(m.first_token_at)) * 86400, 0)", 10),
+        "max",
         "",
     ),
     "answer_length_by_month": Question(

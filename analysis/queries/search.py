@@ -209,8 +209,21 @@ def _at_the_end(
     numbers = [row[0] for row in db.execute(near, (time, _NEAR + 1))]
     if time is None or len(numbers) > _NEAR:
         return source, values, True
-    few = f"SELECT rowid FROM ({source}) WHERE rowid IN (SELECT value FROM json_each(?))"
-    return few, [*values, json.dumps(numbers)], False
+    return *_among(numbers, source, values), False
+
+
+def _among(numbers: list[int], source: str, values: list[str]) -> tuple[str, list[str]]:
+    """Which of these are found. To pass over what is found in a stretch is quick; each that is looked for by itself is
+    looked for in all segments of the index. So only the few are that lie far from the others.
+    """
+    middle = sorted(numbers)[len(numbers) // 2] if numbers else 0
+    near = [number for number in numbers if abs(number - middle) <= MOST // 2]
+    far = [number for number in numbers if abs(number - middle) > MOST // 2]
+    stretch = f"""SELECT rowid FROM ({source})
+                  WHERE rowid BETWEEN {min(near, default=0)} AND {max(near, default=0)}
+                    AND +rowid IN (SELECT value FROM json_each(?))"""
+    single = f"SELECT rowid FROM ({source}) WHERE rowid IN (SELECT value FROM json_each(?))"
+    return f"{stretch} UNION ALL {single}", [*values, json.dumps(near), *values, json.dumps(far)]
 
 
 def _count(db: sqlite3.Connection, source: str, values: list[str]) -> int:
