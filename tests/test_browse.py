@@ -618,6 +618,11 @@ def test_the_charts_name_the_clock_they_go_by(client: Client, monkeypatch: pytes
     assert "machine's clock: Asia/Tokyo." in client.ask("/-/archive/usage").text
 
 
+def test_every_named_question_answers_before_anything_is_filled_in(client: Client) -> None:
+    told = {name: client.ask(f"/chatgpt/{name}").status_code for name in QUESTIONS}
+    assert {name: status for name, status in told.items() if status != 200} == {}
+
+
 def next_day(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 

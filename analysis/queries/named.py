@@ -174,7 +174,7 @@ GROUP BY site HAVING site <> '' ORDER BY answers DESC, site LIMIT 30""",
 FROM messages_fts
 JOIN messages m ON m.n = messages_fts.rowid
 LEFT JOIN conversations c ON c.id = m.conversation_id
-WHERE messages_fts MATCH :q
+WHERE messages_fts MATCH coalesce(nullif(trim(:q), ''), '""')
 ORDER BY messages_fts.rank LIMIT 100""",
     ),
     "model_switches": Question(
