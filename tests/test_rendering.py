@@ -280,7 +280,7 @@ def test_thoughts_are_one_line_that_opens() -> None:
         ("bio", "Likes the sea.", "Saved to memory: Likes the sea."),
         ("api_tool.call_tool", '{"a":1}', "Called api_tool.call_tool"),
         ("canmore.update_textdoc", '{"updates":[{"pattern":"a","replacement":"b"}]}', "Changed the document, 1 place"),
-        ("canmore.update_textdoc", '{"updates":', "Called canmore.update_textdoc"),
+        ("canmore.update_textdoc", '{"updates":', "Called the canvas"),
     ],
 )
 def test_a_call_says_in_one_line_what_was_done(recipient: str, text: str, summary: str) -> None:

@@ -163,7 +163,7 @@ def test_what_was_spoilt_is_made_again_and_rows_keep_their_numbers(archive: Arch
         "DELETE FROM events WHERE rowid % 5 = 0 AND stream_id <> '403'",
         "INSERT INTO events (stream_id, position, type, recognised, data) VALUES ('stream', 999, 'bogus', 0, '{}')",
         "INSERT INTO messages (id, conversation_id, role, stream_id, text) VALUES ('bogus', 'talk', 'user', 'stream', 'x')",
-        "INSERT INTO message_versions SELECT n, 0, NULL, 'bogus', 'x', 'x', NULL FROM messages WHERE id = 'bogus'",
+        "INSERT INTO message_versions SELECT n, 0, NULL, 'bogus', 'x', 'x', NULL, NULL FROM messages WHERE id = 'bogus'",
         "UPDATE streams SET state = 'error', error = 'spoilt', event_count = 0, turn_exchange_id = NULL WHERE kind = 'resume'",
         "UPDATE conversations SET title = 'spoilt' WHERE title IS NOT NULL",
     )
