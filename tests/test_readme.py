@@ -118,7 +118,19 @@ def test_every_table_is_described(demo: sqlite3.Connection) -> None:
 
 def test_the_modules_on_the_path_of_the_data_are_there() -> None:
     section = README.partition("## How it works")[2].partition("## ")[0]
-    named = re.findall(r"(?:addon|analysis)/[a-z_/]*(?:\.py)?", section)
+    named = re.findall(
+        r"(?:addon|analysis)/[a-z_/]*(?:\.py)?", section + (ROOT / "docs" / "how-it-works.md").read_text()
+    )
     assert len(named) >= 10
     for name in named:
         assert (Path(ROOT) / name).exists(), name
+
+
+def test_what_the_readme_points_to_is_there_and_points_back() -> None:
+    pages = set(re.findall(r"\]\((docs/[a-z-]+\.md)\)", README))
+    assert pages == {str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")}
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^## (.*)$", README, re.M)
+    }
+    for page in pages:
+        assert set(re.findall(r"\.\./README\.md#([a-z0-9-]+)", (ROOT / page).read_text())) <= headings
