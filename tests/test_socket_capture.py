@@ -15,7 +15,7 @@ from addon.sockets.topics import MAX_WAIT_MICROSECONDS
 from addon.upkeep.reparse import reparse
 from addon.wire.evidence import decompress
 from scripts import scenes
-from tests.recording import STARTED, Archive, Row, archive_at, opening, request, sometimes
+from tests.recording import FINISHED, STARTED, Archive, Row, archive_at, message, opening, request, sometimes
 from tests.sockets import Line, assert_told, texts_of
 
 SCENE = scenes.search_answer("Why?", scenes.prose(30) + " [1]", seed="topic")
@@ -272,6 +272,51 @@ def test_an_update_is_an_event_and_a_message(line: Line) -> None:
     (image,) = line.archive.rows("SELECT status, task_id FROM image_generations")
     assert image == {"status": "complete", "task_id": "chatimagegen-async"}
     assert line.archive.row("SELECT title FROM conversations WHERE id = 'other'") == {"title": "Another"}
+
+
+def told_together(*accounts: tuple[str, str, str]) -> str:
+    """One message of the socket with several accounts of an answer: kind, status and text of each."""
+    updates = [
+        {"type": kind, "conversation_id": "talk", "message": message("tide", text, status=status)}
+        for kind, status, text in accounts
+    ]
+    return json.dumps({"type": "conversation-updates", "payload": {"updates": updates}})
+
+
+@pytest.mark.parametrize(
+    ("accounts", "versions"),
+    [
+        pytest.param(
+            [("add-turn-message", FINISHED), ("replace-turn-message", FINISHED)], ["account 0"], id="replaced"
+        ),
+        pytest.param([("upsert-turn-message", "in_progress")] * 2, [], id="growing"),
+        pytest.param([("add-turn-message", "in_progress"), ("upsert-turn-message", FINISHED)], [], id="finished"),
+        pytest.param([("upsert-turn-message", FINISHED)] * 3, ["account 0", "account 1"], id="thrice"),
+    ],
+)
+def test_of_several_accounts_of_a_message_in_one_event_the_last_counts(
+    line: Line, accounts: list[tuple[str, str]], versions: list[str]
+) -> None:
+    page = line.page()
+    page.hears(told_together(*((*account, f"account {n}") for n, account in enumerate(accounts))))
+    page.end()
+    for _ in range(2):
+        assert line.archive.message("tide")["text"] == f"account {len(accounts) - 1}"
+        known = line.archive.rows("SELECT text FROM message_versions ORDER BY revision")
+        assert [row["text"] for row in known] == versions
+        reparse(line.archive.path)
+
+
+def test_what_an_array_of_items_says_last_of_a_message_counts(line: Line) -> None:
+    """The topic of the answer and the news beside it are two streams; the array is in order all the same."""
+    content = {"content_type": "text", "parts": ["Corrected."]}
+    said = {**SCENE.messages[SCENE.answer_id], "content": content}
+    news = {"conversation_id": SCENE.conversation_id, "type": "replace-turn-message", "message": said}
+    update = {"type": "conversation-updates", "payload": {"updates": [news]}}
+    page = line.page()
+    page.hears(json.dumps([*scenes.topic_items(SCENE), update]))
+    page.end()
+    assert line.archive.message(SCENE.answer_id)["text"] == "Corrected."
 
 
 def test_updates_that_are_caught_up_are_read_once(line: Line) -> None:

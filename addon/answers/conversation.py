@@ -286,6 +286,7 @@ class ConversationDecoder:
             for message in update.messages:
                 state, before = self._show({"message": message, "conversation_id": update.conversation_id})
                 if state is not None:
+                    self._at += state.at == self._at  # of several accounts in one event the last is the latest
                     self._change(state, before, leads=False)  # it may stand anywhere in the tree
             if update.title is not None:
                 self._say(title=update.title)

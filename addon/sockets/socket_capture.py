@@ -65,7 +65,7 @@ class SocketCapture:
         """One message, that came at `at`; what must be written because of it."""
         self._socket.at = at
         items = _items(chunk)
-        records = [record for number, item in enumerate(items) for record in self._item(item, at, number)]
+        records = [record for number, item in enumerate(items) for record in self._item(item, at + number, number)]
         moved = {item.topic for item in items if isinstance(item, Piece)} | self._socket.waiting
         for name in moved & self._socket.topics.keys():
             records += self._socket.topics[name].expire(at) + self._settle(name)
