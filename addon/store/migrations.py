@@ -15,7 +15,7 @@ from addon.store.quick_figures import DAYS, FIGURES
 from addon.store.search_tables import SEARCH
 from addon.store.summary_views import SUMMARY_INDEXES, SUMMARY_VIEWS
 from addon.store.thread_views import THREADS
-from addon.store.turn_views import TURN_VIEWS
+from addon.store.turn_views import TURN_VIEWS, TURNS_BY_TURN, TURNS_FOUND
 from addon.store.versions_told import WHO_SAID_IT
 
 migrations = Migrations("chatgpt_capture")
@@ -293,17 +293,13 @@ def documents_and_files(db: Database) -> None:
         db.execute(f"CREATE VIEW {name} AS {query}")
 
 
-# Nothing asks for messages by what is above them alone, without their conversation; and an index whose keys come in no
-# order costs an import as much as three others. As for `turns`: without statistics SQLite takes the index by role, and
-# reads every answer of the archive for each turn; the sign keeps it to the messages of the turn.
-_TURNS_BY_TURN = TURN_VIEWS["turns"].replace("AND m.role = 'assistant'", "AND +m.role = 'assistant'")
-
-
 @migrations(name="0003_large_archives")
 def large_archives(db: Database) -> None:
     """What takes too long with a million messages."""
+    # Nothing asks for messages by what is above them alone, without their conversation; and an index whose keys come
+    # in no order costs an import as much as three others.
     db.execute("DROP INDEX messages_parent_id")
-    for name, query in (("threads", THREADS), ("turns", _TURNS_BY_TURN)):
+    for name, query in (("threads", THREADS), ("turns", TURNS_BY_TURN)):
         db.execute(f"DROP VIEW {name}")
         db.execute(f"CREATE VIEW {name} AS {query}")
 
@@ -320,10 +316,12 @@ def words_and_days(db: Database) -> None:
 
 @migrations(name="0005_who_said_it")
 def who_said_it(db: Database) -> None:
-    """Which exchange told an earlier version of a message; figures of very many messages from indexes."""
+    """Which exchange told an earlier version of a message; figures from indexes; answers found under their prompts."""
     for statement in _statements(WHO_SAID_IT) + _statements(FIGURES):
         db.execute(statement)
     db.execute(f"CREATE VIEW daily_activity AS {DAYS}")
+    db.execute("DROP VIEW turns")
+    db.execute(f"CREATE VIEW turns AS {TURNS_FOUND}")
 
 
 def apply(db: Database) -> None:

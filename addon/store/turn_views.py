@@ -118,3 +118,30 @@ _HEALTH = " UNION ALL ".join(
 )  # fmt: skip
 
 TURN_VIEWS = {"turns": _TURNS, "turn_completeness": _COMPLETENESS, "capture_health": _HEALTH}
+
+# As for `turns`: without statistics SQLite takes the index by role, and reads every answer of the archive for each
+# turn; the sign keeps it to the messages of the turn.
+TURNS_BY_TURN = _TURNS.replace("AND m.role = 'assistant'", "AND +m.role = 'assistant'")
+
+# What no leg brought to its end may stand in a document, which need not name the turn: then what hangs under the
+# prompt, with no other words of the person between, was seen after the question and is no other turn's. Only the
+# message itself knows what is above it, so the way goes up, from each answer of the conversation.
+_ASKED = "coalesce(s.request_message_id, best.request_message_id)"
+_UNDER_THE_PROMPT = f"""
+          SELECT found.n FROM messages found
+          WHERE best.state NOT IN ('complete', 'streaming') AND found.conversation_id = s.conversation_id
+            AND +found.role = 'assistant' AND found.visible = 1 AND found.first_seen_at >= s.started_at
+            AND (found.turn_exchange_id IS NULL OR s.turn_exchange_id IS NULL)
+            AND NOT EXISTS (SELECT 1 FROM streams o WHERE o.id = found.stream_id AND {_is_leg("o")})
+            AND {_ASKED} = (
+              WITH RECURSIVE above (id, distance) AS (
+                SELECT found.parent_id, 1
+                UNION ALL
+                SELECT p.parent_id, distance + 1 FROM above
+                JOIN messages p ON p.conversation_id = s.conversation_id AND p.id = above.id
+                WHERE distance < 1000 AND p.id <> {_ASKED} AND NOT (p.role = 'user' AND p.visible = 1))
+              SELECT id FROM above ORDER BY distance DESC LIMIT 1)"""
+
+_OF_ITS_TURN = "m.turn_exchange_id = s.turn_exchange_id"
+TURNS_FOUND = TURNS_BY_TURN.replace(_OF_ITS_TURN, f"{_OF_ITS_TURN} OR m.n IN ({_UNDER_THE_PROMPT})")
+"""`turns` of step 0005: with the answers that only a document brought."""
