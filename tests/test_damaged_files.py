@@ -75,6 +75,17 @@ def read_from(path: Path) -> tuple[set[str], list[str]]:
     return found, said
 
 
+def loaded(url: str, text: str | None) -> dict[str, Any]:
+    """An entry of a HAR: what the page loaded."""
+    content = {"mimeType": "application/json"} | ({} if text is None else {"text": text})
+    return {
+        "startedDateTime": "2026-09-21T14:13:20.250Z",
+        "time": 5,
+        "request": {"method": "GET", "url": url},
+        "response": {"status": 101 if text is None else 200, "content": content},
+    }
+
+
 def standing_before(data: bytes) -> set[str]:
     """The conversations that stand whole in a cut zip, by zlib alone."""
     whole: set[str] = set()
@@ -371,3 +382,45 @@ def test_odd_conversations_are_named_by_their_place_and_their_id(tmp_path: Path)
     ]
     held = sum(1 for talk in TALKS[:2] for node in talk["mapping"].values() if node["message"])
     assert (file["conversations"], file["messages"]) == (2, held)
+
+
+def test_what_cannot_be_read_of_a_recording_is_named_and_the_rest_stored(tmp_path: Path) -> None:
+    whole = plain_answer("Tides?", "Two a day.", seed="whole").body
+    torn = sent("torn", plain_answer("Ebb?", "Also two.", seed="torn").body)
+    torn["response"]["content"]["text"] = torn["response"]["content"]["text"][:400] + "%%%"
+    document = loaded("https://chatgpt.com/backend-api/conversation/talk", '{"mapping": {')
+    messages = [{"opcode": 1, "data": "{broken"}, {"opcode": 2, "data": "%%%"}, {"opcode": 1, "data": "[]"}, None]
+    socket = loaded("wss://ws.chatgpt.com/p24", None) | {"_webSocketMessages": messages}
+    (tmp_path / "r.har").write_text(har(None, torn, 5, document, socket, sent("whole", whole)))
+    found = report(tmp_path / "a.db", tmp_path / "r.har")
+    (file,) = found["files"]
+    assert (found["exit"], found["complete"], file["exchanges"], file["notes"]) == (1, False, 4, [])
+    assert file["failures"] == [
+        "entry 0 is no entry: null",
+        "entry 1, POST /backend-api/f/conversation: its body is no base64 from character 400 on",
+        "entry 2 is no entry: 5",
+        "entry 3, GET /backend-api/conversation/talk: no JSON in its body: kept as received, but not read",
+        "entry 4, GET /p24: 2 of its 4 messages cannot be read, the first is message 1",
+        "entry 4, GET /p24: no JSON in 1 of its events: kept as received, but not read",
+    ]
+    assert rows(tmp_path / "a.db", "SELECT answer, state FROM turns WHERE state = 'complete'") == [
+        ("Two a day.", "complete")
+    ]
+    done = run(tmp_path / "a.db", tmp_path / "r.har")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "Everything that could be read is stored.")
+
+
+@pytest.mark.parametrize("log", [{"entries": None}, {"entries": {}}, {"version": "1.2"}, []], ids=json.dumps)
+def test_a_recording_without_entries_is_a_failure(tmp_path: Path, log: Any) -> None:
+    (tmp_path / "r.har").write_text(json.dumps({"log": log}))
+    found = report(tmp_path / "a.db", tmp_path / "r.har")
+    assert found["files"][0]["failures"] == ["is a HAR without entries: `entries` in its `log` is missing, or no list"]
+    assert found["exit"] == 1
+
+
+def test_a_document_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    text = "\ufeff" + json.dumps(TALKS[0])
+    (tmp_path / "r.har").write_text(har(loaded(f"https://chatgpt.com/backend-api/conversation/{TALKS[0]['id']}", text)))
+    found = report(tmp_path / "a.db", tmp_path / "r.har")
+    assert (found["exit"], found["complete"], found["files"][0]["failures"]) == (0, True, [])
+    assert rows(tmp_path / "a.db", "SELECT title FROM conversations") == [(TALKS[0]["title"],)]

@@ -133,7 +133,7 @@ def test_a_redirect_has_no_body() -> None:
     )
     exchange = exchange_of(moved, "s", 0)
     assert exchange is not None
-    assert (exchange.missing, exchange.opening.location) == (None, "https://files.oaiusercontent.com/file-x")
+    assert (exchange.body.missing, exchange.opening.location) == (None, "https://files.oaiusercontent.com/file-x")
 
 
 def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -170,9 +170,9 @@ def test_no_field_of_an_entry_need_be_there_or_be_of_its_kind(entry: dict[str, A
             exchange = exchange_of(changed, "s", 0)
             if exchange is not None:
                 capture = capture_of(exchange.opening, exchange.request, Surroundings())
-                for at, chunk in exchange.chunks:
+                for at, chunk in exchange.body.chunks:
                     capture.feed(chunk, at)
-                capture.close(Closing("absent" if exchange.missing else "end"), exchange.ended_at)
+                capture.close(Closing("absent" if exchange.body.missing else "end"), exchange.ended_at)
 
 
 def test_fields_that_nobody_knows_change_nothing(tmp_path: Path) -> None:

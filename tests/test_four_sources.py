@@ -52,7 +52,7 @@ def happens(archive: Archive, source: str, scene: Scene, later: str) -> None:
         assert exchange is not None
         capture = capture_of(exchange.opening, exchange.request, Surroundings(legs=archive.legs))
         records = capture.begin()
-        for at, chunk in exchange.chunks:
+        for at, chunk in exchange.body.chunks:
             records += capture.feed(chunk, at)
         archive.store.write([*records, *capture.close(Closing("end"), exchange.ended_at)])
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from addon.importing.har import exchange_of
+from addon.importing.har import Body, exchange_of
 
 OTHERWISE = 1_000_000
 STARTED = 1_790_000_000_250_000
@@ -39,8 +39,8 @@ def test_a_send_is_a_turn_with_its_times_and_its_request() -> None:
     assert (opening.kind, opening.streamed, opening.source, opening.stream_id) == ("turn", True, "har", "har:x:0")
     assert (opening.host, opening.path, opening.method) == ("chatgpt.com", "/backend-api/f/conversation", "POST")
     assert (opening.started_at, exchange.ended_at) == (STARTED, STARTED + 1_500_500)
-    assert (exchange.request, exchange.chunks) == (b'{"action":"next"}', ((STARTED + 1_500_500, b"data: 1\n\n"),))
-    assert (opening.timed, exchange.cut, exchange.missing) == (False, False, None)
+    assert (exchange.request, exchange.body.chunks) == (b'{"action":"next"}', ((STARTED + 1_500_500, b"data: 1\n\n"),))
+    assert (opening.timed, exchange.cut, exchange.body.missing) == (False, False, None)
     assert "canary" not in repr(exchange)
 
 
@@ -48,22 +48,55 @@ def test_a_body_that_holds_an_emoji_is_base64() -> None:
     text = base64.b64encode("data: 👍\n\n".encode()).decode()
     exchange = exchange_of(entry(response=answered(text=text, encoding="base64")), "s", OTHERWISE)
     assert exchange is not None
-    assert exchange.chunks[0][1] == "data: 👍\n\n".encode()
+    assert exchange.body.chunks[0][1] == "data: 👍\n\n".encode()
+
+
+@pytest.mark.parametrize("content", [{}, {"size": 0}, {"text": None}, {"text": ""}], ids=str)
+def test_a_missing_body_is_said(content: dict[str, Any]) -> None:
+    exchange = exchange_of(entry(response=answered(**content)), "s", OTHERWISE)
+    assert exchange is not None
+    assert exchange.body == Body(missing="the file holds no body for it")
+
+
+WHOLE = base64.b64encode(b"data: 1\n\n").decode()
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "held", "said"),
     [
-        ({}, "the file holds no body for it"),
-        ({"size": 0}, "the file holds no body for it"),
-        ({"text": "%%%", "encoding": "base64"}, "its body is no base64"),
-        ({"text": 5}, "the file holds no body for it"),
+        ({"text": 5}, b"", "its body is no text"),
+        ({"text": "%%%", "encoding": "base64"}, b"", "its body is no base64 from character 0 on"),
+        (
+            {"text": f"{WHOLE}%{WHOLE}", "encoding": "base64"},
+            b"data: 1\n\n",
+            "its body is no base64 from character 12 on",
+        ),
+        ({"text": WHOLE[:6], "encoding": "base64"}, b"dat", "its body is no base64 from character 4 on"),
     ],
+    ids=str,
 )
-def test_a_missing_body_is_said(content: dict[str, Any], said: str) -> None:
+def test_a_body_is_read_as_far_as_it_can_be(content: dict[str, Any], held: bytes, said: str) -> None:
     exchange = exchange_of(entry(response=answered(**content)), "s", OTHERWISE)
     assert exchange is not None
-    assert (exchange.chunks, exchange.missing) == ((), said)
+    assert b"".join(chunk for _, chunk in exchange.body.chunks) == held
+    assert (exchange.body.damage, exchange.body.missing, exchange.cut) == (said, None, True)
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ("[]", "what it holds of its messages is no list"),
+        ([{"opcode": 1, "data": "[]"}, None, {"opcode": 1, "data": 7}], "2 of its 3 messages cannot be read, the first is message 1"),
+        ([{"opcode": 2, "data": "%"}], "1 of its 1 messages cannot be read, the first is message 0"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_messages_that_cannot_be_read_are_said(messages: Any, said: str) -> None:
+    request = {"method": "GET", "url": "wss://ws.chatgpt.com/x"}
+    socket = entry(request=request, response={"status": 101, "content": {}}, _webSocketMessages=messages)
+    exchange = exchange_of(socket, "s", OTHERWISE)
+    assert exchange is not None
+    assert (exchange.body.damage, exchange.body.missing) == (said, None)
 
 
 def test_an_aborted_answer_is_cut() -> None:
@@ -81,7 +114,7 @@ def test_events_with_their_times_are_a_timed_stream() -> None:
     exchange = exchange_of(entry(response=answered(), _eventSourceMessages=events), "s", OTHERWISE)
     assert exchange is not None
     assert exchange.opening.timed
-    assert exchange.chunks == (
+    assert exchange.body.chunks == (
         (1_790_000_001_500_000, b'event: delta_encoding\ndata: "v1"\n\n'),
         (1_790_000_002_500_000, b"id: 7\ndata: a\ndata: b\n\n"),
     )
@@ -100,7 +133,7 @@ def test_the_messages_of_a_websocket_bear_the_byte_of_the_tap() -> None:
     exchange = exchange_of(socket, "s", OTHERWISE)
     assert exchange is not None
     assert (exchange.opening.kind, exchange.opening.path) == ("socket", "/p24/ws/user/u")
-    assert exchange.chunks == (
+    assert exchange.body.chunks == (
         (1_790_000_001_000_000, b"\x01[]"),
         (1_790_000_001_000_001, b"\x00\xc3\xa9"),
         (1_790_000_003_000_000, b"\x02\x00\x01"),

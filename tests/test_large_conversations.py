@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from addon.importing import importers, json_text, large_conversations
+from addon.importing import json_text, large_conversations, value_import
 from addon.importing.import_files import ImportFile, files_in
 from addon.importing.imported import Imported
 from addon.importing.importers import Importer
@@ -58,7 +58,7 @@ def both_ways(folder: Path, monkeypatch: pytest.MonkeyPatch, *paths: Path) -> tu
         patch.setattr(json_text, "LARGE_CHARACTERS", 300)
         patch.setattr(json_text, "_BLOCK_BYTES", 100)
         patch.setattr(large_conversations, "_AT_ONCE", 7)
-        patch.setattr("addon.importing.importers._AT_ONCE", 11)
+        patch.setattr("addon.importing.value_import._AT_ONCE", 11)
         patch.setattr("addon.importing.importers.read_by_pieces", walk)
         pieces = read(folder / "pieces.db", *paths)
         assert walked
@@ -205,7 +205,7 @@ def test_an_import_that_is_killed_amid_a_conversation_is_made_whole_by_the_next(
 ) -> None:
     path, database = tmp_path / "conversations.json", tmp_path / "killed.db"
     path.write_text(json.dumps(BEFORE))
-    for place, size in ((json_text, "LARGE_CHARACTERS"), (json_text, "_BLOCK_BYTES"), (importers, "_AT_ONCE")):
+    for place, size in ((json_text, "LARGE_CHARACTERS"), (json_text, "_BLOCK_BYTES"), (value_import, "_AT_ONCE")):
         monkeypatch.setattr(place, size, 100 if place is json_text else 11)
     read(tmp_path / "whole.db", path)
     monkeypatch.setattr(ArchiveWriter, "add", killed_after(written))

@@ -430,7 +430,7 @@ def test_the_socket_of_a_har_makes_the_same_rows(line: Line, tmp_path: Path) -> 
     assert exchange is not None
     with archive_at(tmp_path / "har.db") as other:
         capture = capture_of(exchange.opening, b"", Surroundings(legs=other.store.legs))
-        records = [record for at, chunk in exchange.chunks for record in capture.feed(chunk, at)]
+        records = [record for at, chunk in exchange.body.chunks for record in capture.feed(chunk, at)]
         other.store.write(records + capture.close(Closing("end"), exchange.ended_at))
         assert_told(other, SCENE)
         for table in ("messages", "image_generations", "citations", "events", "streams", "conversations"):

@@ -16,6 +16,9 @@ RECOGNISED = frozenset(
 )  # fmt: skip
 """Types of typed events that are understood or known to carry nothing for the tables."""
 
+UNREADABLE = frozenset({"unparsable", "unparsable_message"})
+"""Types of records of what is no JSON at all: an event, a document, a message of a WebSocket."""
+
 PINGS = frozenset({"ping", "heartbeat"})
 
 MAX_TYPED_EVENTS = 20_000

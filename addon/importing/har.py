@@ -2,13 +2,14 @@
 
 Format: HAR 1.2, and what Chrome adds: `_webSocketMessages`, `_eventSourceMessages`, base64 for bodies that hold a
 surrogate. Firefox says -1 for what it does not know, and cuts each body off at a megabyte unless told otherwise. Pure
-and untrusted: an entry that cannot be used is None, or an exchange that says what is missing.
+and untrusted: an entry that is none of ours is None, and an exchange says what of it is missing or cannot be read.
 """
 
 import base64
 import binascii
+import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,28 +18,36 @@ from addon.exchange import Opening
 from addon.socket_tap import BINARY, FROM_CLIENT, MAX_MESSAGE_BYTES
 from addon.wire.payload import array, integer, mapping, microseconds, number, scalars, string
 
-type Body = tuple[tuple[tuple[int, bytes], ...], bool, str | None]
-"""The chunks of a body, whether their times are those of their arrival, and what is missing."""
-
 _LONGEST_MARK = 3
 """How many bytes a body may be short of its size as text: the byte order mark, which is none of it."""
 
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
+_UNREADABLE = "{} of its {} messages cannot be read, the first is message {}"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One exchange as the file tells it; `chunks` are (microseconds, bytes), `missing` says what the file lacks.
+class Body:
+    """What a file has of a body: `chunks` are (microseconds, bytes), `timed` when those are times of arrival.
 
-    `short` says how much of the body the file has, when that is not all.
+    `missing` says that the file lacks it, `damage` what of it is there and cannot be read.
     """
+
+    chunks: tuple[tuple[int, bytes], ...] = ()
+    timed: bool = False
+    missing: str | None = None
+    damage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange as the file tells it; `short` says how much of the body the file has, when that is not all."""
 
     opening: Opening
     request: bytes
-    chunks: tuple[tuple[int, bytes], ...]
+    body: Body
     ended_at: int
     cut: bool
-    missing: str | None = None
     short: str | None = None
 
 
@@ -55,14 +64,15 @@ def exchange_of(entry: Any, stream_id: str, otherwise_at: int) -> Exchange | Non
     started_at = microseconds(mapping(entry).get("startedDateTime")) or otherwise_at
     ended_at = started_at + round(max(0.0, min(number(mapping(entry).get("time")) or 0.0, 1e10)) * 1000)
     if endpoint.kind == "socket":
-        chunks, timed, missing = _messages(mapping(entry).get("_webSocketMessages"), started_at)
-        ended_at = max(ended_at, chunks[-1][0]) if chunks else ended_at
+        body = _messages(mapping(entry).get("_webSocketMessages"), started_at)
+        ended_at = max(ended_at, body.chunks[-1][0]) if body.chunks else ended_at
     else:
-        chunks, timed, missing = _body(entry, content, ended_at)
+        body = _body(entry, content, ended_at)
         size = integer(content.get("size"))
         if not endpoint.streamed and (size == 0 or 300 <= status < 400):
-            missing = None
-        short = _short(content, sum(len(chunk) for _, chunk in chunks), size)
+            body = replace(body, missing=None)
+        if body.damage is None:
+            short = _short(content, sum(len(chunk) for _, chunk in body.chunks), size)
     opening = Opening(
         stream_id=stream_id,
         source="har",
@@ -77,12 +87,12 @@ def exchange_of(entry: Any, stream_id: str, otherwise_at: int) -> Exchange | Non
         http_version=string(request.get("httpVersion")),
         status_code=status or None,
         content_type=content_type or None,
-        timed=timed,
+        timed=body.timed,
         location=(string(response.get("redirectURL")) or "")[:2000] if 300 <= status < 400 else "",
     )
-    cut = bool(string(response.get("_error"))) or status == 0 or short is not None
+    cut = bool(string(response.get("_error"))) or status == 0 or short is not None or body.damage is not None
     sent = string(mapping(request.get("postData")).get("text")) or ""
-    return Exchange(opening, sent.encode(), chunks, ended_at, cut, missing, short)
+    return Exchange(opening, sent.encode(), body, ended_at, cut, short)
 
 
 def _target(request: dict[str, Any]) -> tuple[str, str, str]:
@@ -98,26 +108,40 @@ def _target(request: dict[str, Any]) -> tuple[str, str, str]:
 
 def _messages(given: Any, started_at: int) -> Body:
     """The messages of a WebSocket, each with the byte that `socket_tap` puts before it; their times only rise."""
-    chunks, at = [], started_at
-    for message in map(mapping, array(given)):
-        seconds, data = number(message.get("time")), string(message.get("data")) or ""
+    if given is not None and not isinstance(given, list):
+        return Body(timed=True, damage="what it holds of its messages is no list")
+    chunks, at, unreadable = [], started_at, list[int]()
+    for place, message in enumerate(map(mapping, array(given))):
+        seconds = number(message.get("time"))
         at = max(at + 1, round(seconds * 1e6) if seconds and 0 < seconds < 1e11 else 0)
         from_client, binary = message.get("type") == "send", message.get("opcode") == 2
-        content = _unpacked(data) if binary else data.encode()
-        if content is not None:
+        content = _content(message.get("data"), binary=binary)
+        if content is None:
+            unreadable.append(place)
+        else:
             chunks.append((at, bytes([FROM_CLIENT * from_client | BINARY * binary]) + content[:MAX_MESSAGE_BYTES]))
-    return tuple(chunks), True, None if chunks else "the file holds no messages for it"
+    damage = _UNREADABLE.format(len(unreadable), len(array(given)), unreadable[0]) if unreadable else None
+    return Body(tuple(chunks), True, None if chunks or damage else "the file holds no messages for it", damage)
+
+
+def _content(data: Any, *, binary: bool) -> bytes | None:
+    if not isinstance(data, str):
+        return None
+    content, damage = _unpacked(data) if binary else (scalars(data).encode(), None)
+    return content if damage is None else None
 
 
 def _body(entry: Any, content: dict[str, Any], ended_at: int) -> Body:
     text = content.get("text")
     if isinstance(text, str) and text:
-        body = _unpacked(text) if content.get("encoding") == "base64" else scalars(text).encode()
-        return (((ended_at, body),), False, None) if body is not None else ((), False, "its body is no base64")
+        body, damage = _unpacked(text) if content.get("encoding") == "base64" else (scalars(text).encode(), None)
+        return Body(((ended_at, body),) if body else (), damage=damage)
     events = tuple(_event(event, ended_at) for event in map(mapping, array(mapping(entry).get("_eventSourceMessages"))))
     if events:
-        return events, True, None
-    return (), False, "the file holds no body for it"
+        return Body(events, timed=True)
+    if text is not None and not isinstance(text, str):
+        return Body(damage="its body is no text")
+    return Body(missing="the file holds no body for it")
 
 
 def _short(content: dict[str, Any], held: int, size: int | None) -> str | None:
@@ -128,11 +152,16 @@ def _short(content: dict[str, Any], held: int, size: int | None) -> str | None:
     return f"the file holds {held:,} of the {size:,} bytes of its body"
 
 
-def _unpacked(text: str) -> bytes | None:
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
+def _unpacked(text: str) -> tuple[bytes, str | None]:
+    """What is packed as base64, as far as it goes, and where it goes no further."""
+    packed = "".join(text.split())
+    whole = _BASE64.match(packed)
+    assert whole is not None  # nothing at all matches
+    if whole.end() == len(packed):
+        with contextlib.suppress(binascii.Error):
+            return base64.b64decode(packed, validate=True), None
+    count = len(whole[0].rstrip("=")) // 4 * 4
+    return base64.b64decode(packed[:count]), f"its body is no base64 from character {count} on"
 
 
 def _event(event: dict[str, Any], otherwise_at: int) -> tuple[int, bytes]:

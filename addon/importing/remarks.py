@@ -86,6 +86,17 @@ def chats(count: int) -> str:
     )
 
 
+def exchange_at(opening: Opening) -> str:
+    """The beginning of a line about an exchange: where in its file it stands, "" where it is all of it."""
+    number = opening.stream_id.rpartition(":")[2]
+    match opening.source:
+        case "har":
+            return f"entry {number}, {opening.method} {opening.path}: "
+        case "export":
+            return f"element {number}: "
+    return ""
+
+
 def place_of(opening: Opening, conversation_id: str | None) -> str:
     """Where in its file an exchange with a conversation stands."""
     number = opening.stream_id.rpartition(":")[2]

@@ -21,14 +21,14 @@ def loads(data: bytes) -> Any:
     """The JSON value in `data`, lone surrogates allowed; `ValueError` when there is none.
 
     Duplicate keys: the last wins. A number beyond the range of floats is None, as it is to who reads JavaScript's
-    JSON. Invalid UTF-8 becomes U+FFFD, as an event stream is decoded (WHATWG HTML 9.2.6).
+    JSON. Invalid UTF-8 becomes U+FFFD, as an event stream is decoded (WHATWG HTML 9.2.6); a leading BOM is none of it.
     """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(data.decode("utf-8-sig", "replace"), parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
