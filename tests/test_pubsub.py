@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.sockets.pubsub import Piece, Subscription, Update, binary, cut, received, sent
+from addon.sockets.pubsub import MAX_BINARY, Piece, Subscription, Update, cut, received, sent
+from addon.wire.redaction import EventRedaction
 
 TOPIC = "conversation-turn-T"
 
@@ -117,8 +118,32 @@ def test_what_is_no_json_is_kept_without_its_secrets() -> None:
     }
 
 
-def test_a_binary_message_is_kept_as_it_is() -> None:
-    assert binary(b"\x00\xff").payload == {"type": "binary_message", "bytes": 2, "base64": "AP8="}
+def test_a_binary_message_that_holds_json_is_read_like_text() -> None:
+    assert received(json.dumps([published(streamed(ITEM))]).encode(), binary=True) == [PIECE]
+
+
+def kept_of(content: bytes) -> tuple[int, bytes]:
+    """What of a binary message comes to be stored: its length, and its bytes."""
+    (update,) = received(content, binary=True)
+    assert isinstance(update, Update)
+    stored = json.loads(EventRedaction().clean(json.dumps(update.payload).encode()))
+    assert stored["type"] == "binary_message"
+    return stored["bytes"], base64.b64decode(stored["base64"])
+
+
+def test_any_other_binary_message_is_kept_as_it_is_up_to_a_bound() -> None:
+    assert kept_of(b"\x00\xff") == (2, b"\x00\xff")
+    large = bytes(range(256)) * 1000
+    assert kept_of(large) == (256_000, large[:MAX_BINARY])
+
+
+@pytest.mark.parametrize("codec", ["latin-1", "utf-16-le", "utf-32-be"])
+def test_a_secret_in_a_binary_message_is_not_kept(codec: str) -> None:
+    said = 'tide {"access_token":"s3cret-canary"} wss://ws.chatgpt.com/p24/ws/user/u?verify=s3cret-canary'
+    size, kept = kept_of(b"\x08\xff" + said.encode(codec))
+    assert size > len(said)
+    assert b"s3cret" not in kept.replace(b"\x00", b"")
+    assert (b"tide" in kept) == (codec == "latin-1")
 
 
 def test_of_what_the_page_says_only_its_subscriptions_matter() -> None:

@@ -65,6 +65,16 @@ def test_a_topic_is_a_stream_of_its_own(line: Line) -> None:
     assert stream["first_token_at"] is not None
 
 
+def test_a_socket_may_speak_json_in_binary_messages(line: Line) -> None:
+    page = line.page()
+    page.says(scenes.subscribe(TOPIC).encode())
+    page.hears(*(item.encode() for item in ITEMS))
+    page.end()
+    assert_told(line.archive, SCENE)
+    (stream,) = topics(line.archive)
+    assert (stream["state"], json.loads(stream["parameters"])) == ("complete", {"offset": "0"})
+
+
 def test_the_body_names_the_items_it_holds(line: Line) -> None:
     page = line.page()
     page.hears(*ITEMS)

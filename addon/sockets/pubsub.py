@@ -16,6 +16,9 @@ from addon.wire.redaction import redact_unread
 MAX_ITEMS = 10_000
 """Items of one message that are read one by one; the rest is kept as one that is not understood."""
 
+MAX_BINARY = 64 * 1024
+"""Bytes that are kept of a binary message which is no JSON."""
+
 _TURN = "conversation-turn-"
 _MAX_NAME = 200
 
@@ -59,12 +62,12 @@ class Subscription:
 Item = Piece | Update | Subscription
 
 
-def received(text: bytes) -> list[Item]:
-    """The items of a message from the service."""
+def received(content: bytes, *, binary: bool = False) -> list[Item]:
+    """The items of a message from the service; a binary one may hold JSON as well as text does."""
     try:
-        payload = loads(text)
+        payload = loads(content)
     except ValueError:
-        return [_unread("unparsable_message", text)]
+        return [_binary(content) if binary else _unread("unparsable_message", content)]
     values = payload if isinstance(payload, list) else [payload]
     items = [item for value in values[:MAX_ITEMS] for item in _item(value)]
     if len(values) > MAX_ITEMS:
@@ -72,10 +75,10 @@ def received(text: bytes) -> list[Item]:
     return items
 
 
-def sent(text: bytes) -> list[Item]:
+def sent(content: bytes) -> list[Item]:
     """What of a message from the page matters: which topics it asks for, and from where on."""
     try:
-        payload = loads(text)
+        payload = loads(content)
     except ValueError:
         return []
     found: list[Item] = []
@@ -87,12 +90,6 @@ def sent(text: bytes) -> list[Item]:
     return found
 
 
-def binary(content: bytes) -> Update:
-    """A binary message, which no known protocol uses."""
-    clean = base64.b64encode(redact_unread(content)).decode()
-    return Update({"type": "binary_message", "bytes": len(content), "base64": clean})
-
-
 def cut(content: bytes) -> Update:
     """What was kept of a message that was too large."""
     return _unread("oversized_message", content)
@@ -100,6 +97,14 @@ def cut(content: bytes) -> Update:
 
 def _unread(kind: str, text: bytes) -> Update:
     return Update({"type": kind, "text": redact_unread(text).decode("utf-8", "replace")})
+
+
+def _binary(content: bytes) -> Update:
+    """What no known protocol sends. Where a secret stands in letters of two bytes nothing is kept: it is not found."""
+    kept = redact_unread(content[: 2 * MAX_BINARY])  # a secret may reach over the end of what is kept
+    narrow = kept.replace(b"\0", b"")
+    kept = kept[:MAX_BINARY] if redact_unread(narrow) == narrow else b""
+    return Update({"type": "binary_message", "bytes": len(content), "base64": base64.b64encode(kept).decode()})
 
 
 def _item(value: Any) -> list[Item]:

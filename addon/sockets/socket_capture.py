@@ -227,11 +227,9 @@ class SocketCapture:
 
 def _items(chunk: bytes) -> list[Item]:
     flags, content = int.from_bytes(chunk[:1]), chunk[1:]
-    if flags & FROM_CLIENT:
-        return pubsub.sent(content) if not flags & (BINARY | CUT) else []
-    if flags & (BINARY | CUT):
-        return [pubsub.cut(content) if flags & CUT else pubsub.binary(content)]
-    return pubsub.received(content)
+    if flags & CUT:
+        return [pubsub.cut(content)] if not flags & FROM_CLIENT else []
+    return pubsub.sent(content) if flags & FROM_CLIENT else pubsub.received(content, binary=bool(flags & BINARY))
 
 
 def _remember[K, V](memory: OrderedDict[K, V], key: K, value: V) -> None:
