@@ -157,7 +157,7 @@ def test_a_send_that_was_taken_without_an_answer_is_awaited_elsewhere(archive: A
     assert archive.row(completeness) == {"completeness": "handed_off_and_not_found"}
     answer = v1(*ANSWER, FINISH)
     archive.record(answer, request("U", conversation_id="talk"), stream_id="tried again", started_at=STARTED + 1)
-    assert archive.row(completeness) == {"completeness": "handed_off_and_found"}
+    assert archive.row(completeness) == {"completeness": "complete"}
 
 
 def test_what_was_an_error_to_an_earlier_version_is_a_step_after_reading_again(archive: Archive) -> None:

@@ -277,7 +277,7 @@ def test_a_resume_beyond_what_was_seen_is_one_of_its_turn_and_says_that_a_part_i
         assert (leg["requested_model"], leg["action"]) == ("gpt-5-5", "next")
     assert (archive.message("A")["text"], archive.message("A")["status"]) == ("So ", "in_progress")
     turn = archive.row("SELECT completeness, legs, prompt_message_id FROM turn_completeness")
-    assert turn == {"completeness": "interrupted", "legs": 3, "prompt_message_id": "U"}
+    assert turn == {"completeness": "part_missing", "legs": 3, "prompt_message_id": "U"}
 
 
 def test_what_came_by_another_way_after_a_hand_off_is_gone_on_with_in_the_same_turn(archive: Archive) -> None:
@@ -286,7 +286,7 @@ def test_what_came_by_another_way_after_a_hand_off_is_gone_on_with_in_the_same_t
     resume(archive, [*ANSWER[6:], DONE], 6)
     assert (archive.stream("leg 1")["turn_exchange_id"], archive.stream("leg 1")["state"]) == ("turn", "error")
     assert archive.row("SELECT completeness, legs FROM turn_completeness") == {
-        "completeness": "handed_off_and_not_found",
+        "completeness": "part_missing",
         "legs": 2,
     }
 

@@ -1,11 +1,13 @@
 """Turns: each once, with the right answer, however many exchanges it came in; and what of the capture to look at."""
 
+import json
 from typing import Any
 
 import pytest
 
 from addon.exchange import Closing
 from addon.records import Run
+from addon.upkeep.reparse import reparse
 from scripts import scenes
 from tests.recording import (
     ENDED,
@@ -207,6 +209,79 @@ def test_an_image_that_is_still_being_made_is_told(archive: Archive) -> None:
     )
     archive.record(v0(envelope(placeholder)), request("U", "Draw"), closing=ENDED)
     assert completeness(archive) == [("pending_image", 1)]
+
+
+def test_images_alone_are_what_was_handed_over_when_a_document_has_them(archive: Archive) -> None:
+    """A turn of images may have no words of the assistant at its end."""
+    scene = scenes.image_answer("Draw", "A tide", "Here.", seed="image", conversation_id="talk")
+    tool, words = scene.messages[scene.images[0].message_id], scene.messages[scene.answer_id]
+    archive.record(v1(HANDOFF), request(scene.user_message_id, conversation_id="talk"), stream_id="post")
+    nodes = [(scene.user_message_id, "R", scene.messages[scene.user_message_id]), (tool["id"], scene.user_message_id, tool)]  # fmt: skip
+    archive.load("conversation", tree(*nodes), at=LATER, parameters={"conversation_id": "talk"})
+    assert words["id"] not in {row["id"] for row in archive.rows("SELECT id FROM messages")}
+    assert completeness(archive) == [("handed_off_and_found", 1)]
+
+
+def named_completeness(archive: Archive) -> tuple[Any, ...]:
+    return tuple(archive.row("SELECT completeness, legs, error FROM turn_completeness").values())
+
+
+def test_a_part_that_nobody_saw_is_named_until_a_document_has_all(archive: Archive) -> None:
+    send(archive, ANSWER[:4])
+    resume(archive, ANSWER[5:7], 5)
+    missing = "the earlier part of this answer is not stored"
+    assert named_completeness(archive) == ("part_missing", 2, missing)
+    resume(archive, [ANSWER[8], DONE], 8, number=2)
+    assert archive.stream("leg 2")["state"] == "error"
+    assert named_completeness(archive) == ("part_missing", 3, missing)
+    whole = message("A", "So it goes on", status=FINISHED, end_turn=True)
+    archive.load("conversation", tree(("U", "R", asks("U")), ("A", "U", whole)), at=LATER, parameters={"conversation_id": "talk"})  # fmt: skip
+    assert named_completeness(archive)[:2] == ("complete", 3)
+
+
+@pytest.mark.parametrize("keep_raw", [True, False], ids=["kept", "dropped"])
+def test_a_leg_after_one_with_a_gap_is_of_its_turn_and_not_the_end_of_it(archive: Archive, keep_raw: bool) -> None:
+    send(archive, ANSWER[:4], keep_raw=keep_raw)
+    resume(archive, ANSWER[5:7], 5, keep_raw=keep_raw)
+    resume(archive, [DONE], 7, number=2, keep_raw=keep_raw)
+    assert [archive.stream(f"leg {n}")["request_message_id"] for n in (1, 2)] == ["U", "U"]
+    assert named_completeness(archive)[:2] == ("part_missing", 3)
+
+
+def test_an_item_that_never_came_on_a_topic_is_a_part_that_is_missing(archive: Archive) -> None:
+    """Also where what came after it brought the answer to its end."""
+    archive.record(v1(HANDOFF), request("U", conversation_id="talk"), stream_id="post")
+    missing = {"type": "missing_item"}
+    body = v1(shown(message("A")), delta(TEXT, "append", "So "), missing, delta("", "patch", DONE_PATCH))
+    archive.record(body, stream_id="s:t", kind="topic", name="conversation-turn-turn", started_at=LATER)
+    assert named_completeness(archive) == ("part_missing", 2, "a part of this answer never came")
+
+
+def test_a_send_that_was_only_taken_is_no_hand_off_where_another_was_answered(archive: Archive) -> None:
+    """The page may say to the same address, before or after, what it sent, and be answered in JSON (protocol 1a)."""
+    json_answer: dict[str, Any] = {"streamed": False, "content_type": "application/json"}
+    echo = json.dumps({"message": asks("U"), "conversation_id": "talk"}).encode()
+    archive.record(echo, request("U"), stream_id="before", **json_answer)
+    assert named_completeness(archive) == ("handed_off_and_not_found", 1, None)
+    archive.record(answer("A", "Because.", "t"), request("U", conversation_id="talk"), started_at=STARTED + 1)
+    archive.record(b"{}", request("U", conversation_id="talk"), stream_id="after", started_at=LATER, **json_answer)
+    assert named_completeness(archive) == ("complete", 3, None)
+    assert turns(archive) == [("U", "Because.", "complete")]
+
+
+def test_a_send_may_be_answered_by_the_whole_message_as_json(archive: Archive) -> None:
+    said = json.dumps(envelope(message("A", "Because.", status=FINISHED, end_turn=True))).encode()
+    archive.record(said, request("U"), streamed=False, content_type="application/json")
+    assert (archive.stream()["state"], archive.stream()["error"]) == ("complete", None)
+    assert turns(archive) == [("U", "Because.", "complete")]
+    assert not reparse(archive.path).changed
+
+
+def test_a_send_that_failed_and_was_then_handed_over_is_counted_as_not_found(archive: Archive) -> None:
+    archive.record(b"", request("U"), stream_id="1", status_code=500, streamed=False)
+    archive.record(v1(HANDOFF), request("U"), stream_id="2", started_at=STARTED + 1)
+    assert completeness(archive) == [("handed_off_and_not_found", 2)]
+    assert health(archive)["turns_not_found"][:2] == (1, 1)
 
 
 def test_what_failed_is_an_error(archive: Archive) -> None:

@@ -25,7 +25,8 @@ from addon.wire.sse import Event
 class Continuation:
     """One leg's way through its turn; the first leg of a turn has no earlier ones and begins at 0.
 
-    `decoder` reads the events that `repeats` says False of. It may be another one after each call.
+    `decoder` reads the events that `repeats` says False of. It may be another one after each call. `beyond`: it begins
+    after more events than have been seen of its turn.
     """
 
     def __init__(self, exchange: Exchange, offset: int = 0, legs: Sequence[Leg] = (), *, started_at: int = 0) -> None:
@@ -35,7 +36,7 @@ class Continuation:
         self._transcript = Transcript(legs)
         self._legs = _of_one_turn(legs, offset, len(self._transcript), started_at)
         self._comparing = offset <= len(self._transcript) > 0
-        self._beyond = offset > _reach(legs, len(self._transcript))
+        self.beyond = offset > _reach(legs, len(self._transcript))
         self._unrecognised_before = self._messages_before = 0
         self.decoder = self._begun()
 
@@ -66,7 +67,7 @@ class Continuation:
     @property
     def _of_another_turn(self) -> bool:
         turn, said = _newest(self._legs, "turn_exchange_id"), self.decoder.turn_exchange_id
-        return self._beyond and turn is not None and said is not None and turn != said
+        return self.beyond and turn is not None and said is not None and turn != said
 
     def repeats(self, event: Event) -> bool:
         """Whether an earlier leg has brought this event, the next one: then it is not to be applied again."""
@@ -121,8 +122,12 @@ def _newest(legs: Sequence[Leg], name: str) -> str | None:
 
 
 def _reach(legs: Sequence[Leg], known: int) -> int:
-    """How many events of the turn have been seen, whether they are still there or not."""
-    return max(known, *(leg.first + leg.event_count for leg in legs if leg.body is None), 0)
+    """How many events of the turn have been seen without a gap, whether they are still there or not."""
+    reach = known
+    for leg in legs:
+        if leg.first <= reach:
+            reach = max(reach, leg.first + leg.event_count)
+    return reach
 
 
 def _of_one_turn(legs: Sequence[Leg], offset: int, known: int, started_at: int) -> Sequence[Leg]:

@@ -23,6 +23,9 @@ from addon.wire.updates import UPDATES, updates_in
 MISSING = "missing_item"
 """The type of the event by which whoever feeds the stream says that something of it never came."""
 
+PART_MISSING = "a part of this answer never came"
+"""What that is to a person."""
+
 
 class ConversationDecoder:
     """Reads the events of one stream. Times are microseconds.
@@ -117,6 +120,8 @@ class ConversationDecoder:
             self.turn.exchange_id = string(fields.get("response_id"))
         socket = isinstance(fields.get("wss_url"), str)
         self._typed("websocket_handoff" if socket else "answer_without_events", answer, 0, recognised=accepted)
+        if accepted and fields.get("message"):
+            self._envelope(fields, 1)
         return self._taken()
 
     def _writes_on(self, event: Event, state: MessageState) -> bool:
@@ -294,7 +299,7 @@ class ConversationDecoder:
 
     def _damage(self) -> None:
         """Something never came: whatever is still growing may lack it."""
-        self.turn.error = self.turn.error or "a part of this answer never came"
+        self.turn.error = self.turn.error or PART_MISSING
         if not self._channels:
             self._delta = DeltaDecoder(whole=False, budget=self._budget)
         for state in self._channels.values():

@@ -5,6 +5,8 @@ from addon.answers.json_answers import STEP
 from addon.exchange import Closing, Opening
 from addon.records import Stream
 
+EARLIER_PART_MISSING = "the earlier part of this answer is not stored"
+
 _CUT = {
     "end": "ended without [DONE]",
     "cut": "connection closed",
@@ -25,17 +27,19 @@ def ending(opening: Opening, closing: Closing, way: Continuation, failure: str |
     if closing.failure or failure or turn.error:
         return "error", closing.failure or failure or turn.error
     if decoder.missed:
-        return "error", "the earlier part of this answer is not stored"
+        return "error", EARLIER_PART_MISSING
     if turn.handed_off and not answered:
         return "handed_off", None
     if opening.name == STEP:
         return "complete", None
+    if answered:
+        return "complete", None
     if not opening.streamed:
         return "error", f"answered by {opening.content_type or 'nothing'} instead of an event stream"
-    if decoder.done or turn.complete or answered:
-        return "complete", None
-    if closing.reason == "end" and decoder.encoding is None and way.event_count:
-        return "complete", None  # an event stream, but not of an answer
+    of_no_answer = closing.reason == "end" and decoder.encoding is None and way.event_count
+    if decoder.done or turn.complete or of_no_answer:
+        # The end came, but of something that nobody saw.
+        return ("error", EARLIER_PART_MISSING) if way.beyond else ("complete", None)
     return "interrupted", broken_off(closing)
 
 

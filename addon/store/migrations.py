@@ -320,8 +320,9 @@ def who_said_it(db: Database) -> None:
     for statement in _statements(WHO_SAID_IT) + _statements(FIGURES):
         db.execute(statement)
     db.execute(f"CREATE VIEW daily_activity AS {DAYS}")
-    db.execute("DROP VIEW turns")
-    db.execute(f"CREATE VIEW turns AS {TURNS_FOUND}")
+    for name, query in TURNS_FOUND.items():
+        db.execute(f"DROP VIEW {name}")
+        db.execute(f"CREATE VIEW {name} AS {query}")
 
 
 def apply(db: Database) -> None:

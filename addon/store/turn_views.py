@@ -4,6 +4,9 @@ Exchanges are legs of one turn when they carry one `turn_exchange_id`, or one us
 topics do. A regenerated answer and one that is continued are turns of their own, though they name the same message.
 """
 
+from addon.answers.conversation import PART_MISSING
+from addon.answers.ending import EARLIER_PART_MISSING
+
 _OWN = "('variant', 'continue')"
 
 
@@ -22,7 +25,7 @@ def _of_one_turn(one: str, other: str) -> str:
 # The leg that tells best how a turn ended; of equal ones the last.
 _RANK = """CASE o.state WHEN 'complete' THEN 1 WHEN 'streaming' THEN 2 WHEN 'interrupted' THEN 3
            WHEN 'handed_off' THEN 4 ELSE 5 END"""
-_LEGS_OF_IT = f"FROM streams o WHERE o.id = s.id OR ({_of_one_turn('s', 'o')})"
+_LEGS_OF_IT = f"FROM streams o WHERE (o.id = s.id OR ({_of_one_turn('s', 'o')}))"
 _SECONDS = "round((julianday({}) - julianday({})) * 86400, 3)"
 
 _FIRST_TOKEN = f"(SELECT min(o.first_token_at) {_LEGS_OF_IT})"
@@ -143,5 +146,44 @@ _UNDER_THE_PROMPT = f"""
               SELECT id FROM above ORDER BY distance DESC LIMIT 1)"""
 
 _OF_ITS_TURN = "m.turn_exchange_id = s.turn_exchange_id"
-TURNS_FOUND = TURNS_BY_TURN.replace(_OF_ITS_TURN, f"{_OF_ITS_TURN} OR m.n IN ({_UNDER_THE_PROMPT})")
-"""`turns` of step 0005: with the answers that only a document brought."""
+_TURNS_FOUND = TURNS_BY_TURN.replace(_OF_ITS_TURN, f"{_OF_ITS_TURN} OR m.n IN ({_UNDER_THE_PROMPT})")
+
+_GAP = f"o.error IN ('{EARLIER_PART_MISSING}', '{PART_MISSING}')"
+_IMAGE = f"""
+             EXISTS (SELECT 1 FROM image_generations g WHERE g.status IN ({{}})
+                     AND (g.stream_id IN (SELECT o.id {_LEGS_OF_IT})
+                          OR (g.conversation_id = t.conversation_id AND g.prompt_message_id = t.prompt_message_id)))"""
+# That a send was taken, in JSON that names no other place, is no hand-off where another send was answered.
+_HANDED_OFF = f"""
+             EXISTS (SELECT 1 {_LEGS_OF_IT} AND o.state = 'handed_off' AND (o.encoding IS NOT 'json'
+                       OR EXISTS (SELECT 1 FROM events e WHERE e.stream_id = o.id AND e.type = 'websocket_handoff')
+                       OR NOT EXISTS (SELECT 1 {_LEGS_OF_IT} AND o.kind = 'turn' AND o.state = 'complete')))"""
+_COMPLETENESS_NAMED = f"""
+    SELECT t.stream_id, t.conversation_id, t.title, t.started_at, t.prompt_message_id, t.answer_message_id,
+           CASE
+             WHEN {_IMAGE.format("'pending', 'preview'")} THEN 'pending_image'
+             WHEN a.damaged IS NOT 1
+                  AND (t.state = 'complete' OR (a.status = 'finished_successfully' AND a.end_turn = 1)
+                       OR (t.state = 'handed_off' AND {_IMAGE.format("'complete'")})) THEN
+               iif({_HANDED_OFF}, 'handed_off_and_found', 'complete')
+             WHEN t.state <> 'streaming' AND (a.damaged OR EXISTS (SELECT 1 {_LEGS_OF_IT} AND {_GAP}))
+               THEN 'part_missing'
+             WHEN t.state = 'handed_off' THEN 'handed_off_and_not_found'
+             ELSE t.state END AS completeness,
+           (SELECT count(*) {_LEGS_OF_IT}) AS legs,
+           iif(t.state = 'complete', NULL,
+               (SELECT o.error {_LEGS_OF_IT}
+                ORDER BY {_GAP} DESC, {_RANK}, o.started_at DESC, o.id DESC LIMIT 1)) AS error
+    FROM turns t JOIN streams s ON s.id = t.stream_id
+    LEFT JOIN messages a ON a.conversation_id IS t.conversation_id AND a.id = t.answer_message_id"""
+
+_HANDED_OVER = f"""
+    SELECT s.id FROM streams o JOIN streams s ON s.id = o.id OR ({_of_one_turn("o", "s")})
+    WHERE o.state = 'handed_off'"""
+
+TURNS_FOUND = {
+    "turns": _TURNS_FOUND,
+    "turn_completeness": _COMPLETENESS_NAMED,
+    "capture_health": _HEALTH.replace("SELECT id FROM streams WHERE state = 'handed_off'", _HANDED_OVER),
+}
+"""Of step 0005: with the answers that only a document brought, and the parts that nothing did."""
