@@ -39,6 +39,25 @@ def test_an_item_is_the_same_alone_in_an_array_and_caught_up() -> None:
     assert read(reply) == [PIECE, PIECE]
 
 
+@pytest.mark.parametrize(
+    ("encoded", "text"),
+    [
+        ("event: delta\ndata: {}\n", b"event: delta\ndata: {}\n\n"),
+        ("event: delta\r\ndata: {}\r\n", b"event: delta\r\ndata: {}\r\n\n"),
+        ("event: delta\ndata: {}", b"event: delta\ndata: {}\n\n"),
+        ("data: {}\n\ndata: [DONE]\n", b"data: {}\n\ndata: [DONE]\n\n"),
+        ("data: {\ndata: }\n", b"data: {\ndata: }\n\n"),
+        ("event: delta\n", b"event: delta\n"),
+        ('data: {"v": "half', b'data: {"v": "half'),
+        (": ping\n", b": ping\n"),
+        ("", b""),
+    ],
+)
+def test_an_item_is_complete_in_itself_where_what_it_says_is(encoded: str, text: bytes) -> None:
+    (piece,) = read(published(streamed({**ITEM, "encoded_item": encoded})))
+    assert piece.text == text
+
+
 def test_a_bare_item_belongs_to_the_topic_of_its_turn() -> None:
     assert read(streamed(ITEM)) == [Piece(TOPIC, PIECE.text, "b", "a", None, conversation_id="K")]
 

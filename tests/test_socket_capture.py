@@ -75,6 +75,23 @@ def test_a_socket_may_speak_json_in_binary_messages(line: Line) -> None:
     assert (stream["state"], json.loads(stream["parameters"])) == ("complete", {"offset": "0"})
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r"], ids=["none", "LF", "CR LF", "CR"])
+def test_items_may_lack_the_blank_line_that_ends_their_event(line: Line, end: str) -> None:
+    page = line.page()
+    for item in scenes.topic_items(SCENE):
+        inner = item["payload"]["payload"]
+        if "encoded_item" in inner:
+            inner["encoded_item"] = inner["encoded_item"].rstrip("\n") + end
+        page.hears(json.dumps(item))
+    page.end()
+    assert_told(line.archive, SCENE)
+    (stream,) = topics(line.archive)
+    assert (stream["state"], stream["unrecognised_count"], stream["event_count"]) == ("complete", 0, len(SCENE.events))
+    before = line.archive.dump()
+    assert not reparse(line.archive.path).changed
+    assert line.archive.dump() == before
+
+
 def test_the_body_names_the_items_it_holds(line: Line) -> None:
     page = line.page()
     page.hears(*ITEMS)

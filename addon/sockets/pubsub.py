@@ -10,8 +10,10 @@ import binascii
 from dataclasses import dataclass
 from typing import Any
 
+from addon.errors import StreamError
 from addon.wire.payload import array, dumps, loads, mapping, scalars, string
 from addon.wire.redaction import redact_unread
+from addon.wire.sse import EventStreamParser
 
 MAX_ITEMS = 10_000
 """Items of one message that are read one by one; the rest is kept as one that is not understood."""
@@ -21,6 +23,8 @@ MAX_BINARY = 64 * 1024
 
 _TURN = "conversation-turn-"
 _MAX_NAME = 200
+
+_BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 
 # They carry nothing: acknowledgements, replies, signs of life.
 _SILENT = frozenset({"ack", "sequenceAck", "system", "ping", "pong", "heartbeat", "presence"})
@@ -133,7 +137,7 @@ def _published(payload: dict[str, Any], topic: str | None, offset: str | None) -
     topic, conversation_id = topic or (_TURN + turn if turn else None), string(inner.get("conversation_id"))
     match inner.get("type"):
         case "stream-item" if topic and isinstance(inner.get("encoded_item"), str):
-            text = scalars(inner["encoded_item"]).encode()
+            text = _whole(scalars(inner["encoded_item"]).encode())
             identity, parent = _name(inner.get("stream_item_id")), _name(inner.get("parent_stream_item_id"))
             return [Piece(topic, text, identity, parent, offset, False, conversation_id)]
         case "done" if topic:
@@ -143,6 +147,25 @@ def _published(payload: dict[str, Any], topic: str | None, offset: str | None) -
         case "heartbeat":
             return []
     return [Update(payload, topic, offset)]
+
+
+def _whole(text: bytes) -> bytes:
+    """The text of an item, with the blank line that should end its event: what it says is complete in itself.
+
+    A stream needs that line (WHATWG HTML 9.2.6); without it the next item would go on with this one's data.
+    """
+    if text.endswith(_BLANK_LINES):
+        return text
+    parser = EventStreamParser()
+    try:
+        parser.feed(text)
+        for last in parser.close():
+            if last.type != "delta_encoding" and last.data.strip() != b"[DONE]":
+                loads(last.data)
+            return text + (b"\n" if text.endswith(b"\n") else b"\n\n")
+    except (StreamError, ValueError):
+        pass  # half an event, or too much of one
+    return text
 
 
 def _response_body(item: dict[str, Any]) -> list[Item]:
