@@ -11,7 +11,7 @@ from sqlite_utils.migrations import Migrations
 
 from addon.archive import VERSION
 from addon.store.activity_views import ACTIVITY_VIEWS, INDEXES
-from addon.store.quick_figures import DAYS, FIGURES
+from addon.store.quick_figures import FIGURE_VIEWS, FIGURES
 from addon.store.search_tables import SEARCH
 from addon.store.summary_views import SUMMARY_INDEXES, SUMMARY_VIEWS
 from addon.store.thread_views import THREADS
@@ -319,8 +319,7 @@ def who_said_it(db: Database) -> None:
     """Which exchange told an earlier version of a message; figures from indexes; answers found under their prompts."""
     for statement in _statements(WHO_SAID_IT) + _statements(FIGURES):
         db.execute(statement)
-    db.execute(f"CREATE VIEW daily_activity AS {DAYS}")
-    for name, query in TURNS_FOUND.items():
+    for name, query in (FIGURE_VIEWS | TURNS_FOUND).items():
         db.execute(f"DROP VIEW {name}")
         db.execute(f"CREATE VIEW {name} AS {query}")
 

@@ -53,6 +53,15 @@ def command(subjects: tuple[str, ...], per: str, form: Form | None, database: Pa
     """  # noqa: D301 - click's mark for lines that stay as they are
     if form is not None and len(subjects) != 1:
         raise click.UsageError(f"For programs name one subject: {', '.join(_SUBJECTS)}.")
+    if form is not None:
+        with reading(database) as db:
+            subject = _READ[subjects[0]](db, cast("Period", per))
+            write_rows(form, subject.fields, subject.rows)
+    else:
+        _print(subjects or _SUBJECTS, cast("Period", per), database)
+
+
+def _print(names: Sequence[str], per: "Period", database: Path) -> None:
     from rich.text import Text
 
     from analysis.clock import zone
@@ -60,15 +69,11 @@ def command(subjects: tuple[str, ...], per: str, form: Form | None, database: Pa
 
     out = console()
     with reading(database) as db:
-        for place, name in enumerate(subjects or _SUBJECTS):
-            if form is None:  # before the figures, which may take seconds
-                title = _TITLES[name].format(per=per, zone=zone())
-                out.print(Text.assemble("\n" if place else "", (title, "bold green")))
-                sys.stdout.flush()
-            subject = _READ[name](db, cast("Period", per))
-            if form is not None:
-                write_rows(form, subject.fields, subject.rows)
-                return
+        for place, name in enumerate(names):
+            title = _TITLES[name].format(per=per, zone=zone())
+            out.print(Text.assemble("\n" if place else "", (title, "bold green")))
+            sys.stdout.flush()  # before the figures, which may take a second
+            subject = _READ[name](db, per)
             if subject.rows:
                 print_table(out, subject.columns, [subject.cells(row) for row in subject.rows])
             else:
@@ -169,7 +174,7 @@ def _sizes(db: "sqlite3.Connection", _per: "Period") -> _Subject:
     columns = [
         Column("Table", "bold", least=12),
         Column("Rows", justify="right", rank=2),
-        Column("Size", justify="right"),
+        Column("Values", justify="right"),
     ]
 
     def cells(row: TableSize) -> Sequence[str]:

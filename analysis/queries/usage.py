@@ -57,8 +57,8 @@ class ToolUsage(NamedTuple):
 
 
 class TableSize(NamedTuple):
-    """A table and its rows; `bytes` are those of its pages and indexes, or of its values alone where this SQLite was
-    built without telling of pages (dbstat): then, of a large table, by a sample of its rows.
+    """A table and its rows; `bytes` are those of its values, without indexes, of a large table by a sample of its rows:
+    what its pages are can only be told by reading the whole file.
     """
 
     name: str
@@ -118,11 +118,14 @@ def activity(db: sqlite3.Connection, period: Period = "month", *, since: str = "
     return [Activity(*row) for row in db.execute(query, [since, (until or "9") + "\U0010ffff"])]
 
 
+# The sign keeps SQLite to the index of what is not said to all.
+TOOLS = """SELECT recipient, count(*), count(DISTINCT conversation_id) FROM messages
+           WHERE +role = 'assistant' AND recipient <> 'all' GROUP BY recipient ORDER BY 2 DESC, 1"""
+
+
 def tools(db: sqlite3.Connection) -> list[ToolUsage]:
     """Tools, the most called first."""
-    query = """SELECT recipient, count(*), count(DISTINCT conversation_id) FROM messages
-               WHERE role = 'assistant' AND recipient <> 'all' GROUP BY recipient ORDER BY 2 DESC, 1"""
-    return [ToolUsage(*row) for row in db.execute(query)]
+    return [ToolUsage(*row) for row in db.execute(TOOLS)]
 
 
 def image_count(db: sqlite3.Connection) -> dict[str, int]:
@@ -140,25 +143,8 @@ def table_sizes(db: sqlite3.Connection) -> list[TableSize]:
     shadows = ("sqlite_", "_sqlite_", "messages_fts_")
     tables = [name for name in names if name in _INDEXES_OF_SEARCH or not name.startswith(shadows)]
     rows = {name: _rows(db, name) for name in tables}
-    sizes = _page_bytes(db) or {name: _value_bytes(db, name, rows[name]) for name in tables}
-    counted = [TableSize(name, rows[name], sizes.get(name, 0)) for name in tables]
+    counted = [TableSize(name, rows[name], _value_bytes(db, name, rows[name])) for name in tables]
     return sorted(counted, key=lambda size: (-size.bytes, size.name))
-
-
-def _page_bytes(db: sqlite3.Connection) -> dict[str, int]:
-    """The pages of tables and their indexes; {} of an SQLite that was built without dbstat."""
-    query = """SELECT s.tbl_name, sum(d.pgsize) FROM dbstat d JOIN sqlite_schema s ON s.name = d.name
-               WHERE d.aggregate GROUP BY s.tbl_name"""
-    sizes: dict[str, int] = {}
-    try:
-        for table, size in db.execute(query):
-            # The longest that fits: the shadow tables of one index begin like the other's.
-            owners = [name for name in _INDEXES_OF_SEARCH if table.startswith(name + "_")]
-            owner = max(owners, key=len, default=table)
-            sizes[owner] = sizes.get(owner, 0) + size
-    except sqlite3.OperationalError:
-        return {}
-    return sizes
 
 
 _SAMPLE = 2_000
