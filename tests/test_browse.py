@@ -35,6 +35,7 @@ from scripts.showcase.pictures import landscape
 from scripts.showcase.talks import draw
 from scripts.showcase.writer import Archive as showcase_archive
 from scripts.showcase.writer import Talk
+from tests.asking import ask
 from tests.browsing import SECRET, Client, fetch, running
 from tests.recording import FINISHED, Archive, envelope, message, v0
 
@@ -689,6 +690,18 @@ def test_an_archive_of_another_version_says_so_and_the_rest_works(tmp_path: Path
     assert client.ask("/").status_code == 200
     charts = client.ask("/-/archive/usage/data").json()["charts"]
     assert (charts["most_cited_sites"], bool(charts["prompts_per_day"])) == (None, True)
+
+
+def test_the_command_and_the_pages_say_in_the_same_words_what_is_amiss(tmp_path: Path, showcase: Path) -> None:
+    database = copied(showcase, tmp_path)
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE streams SET state = 'complete'")
+        db.execute("UPDATE streams SET state = 'error' WHERE id = (SELECT max(id) FROM streams)")
+        db.execute("INSERT INTO runs (id, started_at, lost_chunks, uncaptured) VALUES ('1-a', '2026-09-21', 2, 1)")
+    client, status = Client(database), ask(database, "status").stdout
+    for words in ("2 chunks were lost", "1 exchange was not captured"):
+        assert (words in status, words in client.ask("/-/archive/health").text) == (True, True)
+    assert "1 exchange did not end well</a>" in client.ask("/").text
 
 
 def test_an_archive_that_was_moved_away_says_so(tmp_path: Path, showcase: Path) -> None:

@@ -1,6 +1,7 @@
 """What is asked of an archive is answered: rows that are right, in the order that is promised, page by page."""
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -20,7 +21,7 @@ from analysis.queries.conversations import (
     last_conversation,
 )
 from analysis.queries.exchanges import event_types, events, exchange, exchange_events, last_exchange, raw_body
-from analysis.queries.health import health, last_answer, open_runs, streaming, totals
+from analysis.queries.health import HealthFact, LossyRun, health, last_answer, open_runs, streaming, totals
 from analysis.queries.images import ImageFilter, image, images, lineage
 from analysis.queries.live import growing_messages, message_now, messages_after, newest_message
 from analysis.queries.sources import cited_pages, cited_sites
@@ -404,6 +405,17 @@ def test_tables_are_measured(db: sqlite3.Connection) -> None:
     assert sizes["messages"].bytes > 4000 * 100
     assert list(sizes.values()) == sorted(sizes.values(), key=lambda size: (-size.bytes, size.name))
     assert "messages_fts_data" not in sizes
+
+
+def test_what_asks_for_attention_has_words_for_one_and_for_several(db: sqlite3.Connection) -> None:
+    view = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'capture_health'").fetchone()[0]
+    facts = [re.search(r"'([a-z_]+)' AS name.* AS value, (.*) AS attention", fact) for fact in view.split("UNION ALL")]
+    asking = [fact[1] for fact in facts if fact is not None and fact[2] != "0"]
+    assert len(asking) >= 7
+    for name in asking:
+        one, several = (HealthFact(name, number, 1, None).told() for number in (1, 2000))
+        assert (one[:2], several[:6], ":" in one + several) == ("1 ", "2,000 ", False)
+    assert LossyRun("1-a", None, 2, 8000, 1).told() == "2 chunks were lost, 1 exchange was not captured"
 
 
 def test_health_is_told(db: sqlite3.Connection) -> None:

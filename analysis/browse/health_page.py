@@ -52,9 +52,9 @@ def _told(found: Mapping[str, exchanges.Exchange], order: Iterable[str]) -> list
     ]
 
 
-def _runs(db: sqlite3.Connection) -> list[dict[str, Any]]:
+def _runs(db: sqlite3.Connection) -> list[dict[str, str]]:
     """The last starts of the capture that lost something, or left something unread."""
-    return [{**run._asdict(), "when": times.full(run.started_at)} for run in health.lossy_runs(db)]
+    return [{"when": times.full(run.started_at), "told": run.told()} for run in health.lossy_runs(db)]
 
 
 def _sizes(database: Path) -> list[tuple[str, str]]:

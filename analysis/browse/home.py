@@ -82,10 +82,11 @@ def _capture(db: sqlite3.Connection) -> dict[str, Any]:
     """When something last came, and how many of the last exchanges did not end well."""
     last = exchanges.newest_exchange(db)
     if last is None:
-        return {"last": "", "troubled": 0}
+        return {"last": "", "troubled": ""}
+    failures = len(health.recent_failures(db, _RECENT, _RECENT))
     return {
         "last": f"{_in_a_sentence(times.day(last.started_at))}, {times.clock(last.started_at)}",
-        "troubled": len(health.recent_failures(db, _RECENT, _RECENT)),
+        "troubled": health.in_words("exchanges_failed", failures) if failures else "",
     }
 
 

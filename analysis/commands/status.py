@@ -14,17 +14,6 @@ if TYPE_CHECKING:
 
     from analysis.queries.health import HealthFact, LastRun, Status
 
-_THINGS = {
-    "streams_error": ("exchange ended in an error", "exchanges ended in errors"),
-    "turns_not_found": ("answer was handed off and not found again", "answers were handed off and not found again"),
-    "events_unrecognised": ("event was not understood", "events were not understood"),
-    "messages_damaged": ("message may have a hole", "messages may have holes"),
-    "images_pending": ("image is still awaited", "images are still awaited"),
-    "chunks_lost": ("chunk was lost", "chunks were lost"),
-    "exchanges_uncaptured": ("exchange was not captured", "exchanges were not captured"),
-}
-"""What asks for attention in `capture_health`, of one and of several."""
-
 
 @click.command("status", short_help="Say what is captured, what runs now, what to look at.")
 @form_options
@@ -89,9 +78,7 @@ def _ran(run: "LastRun") -> str:
 def _told(fact: "HealthFact") -> "Text":
     from rich.text import Text
 
-    from analysis.terminal import counted, local_time
+    from analysis.terminal import local_time
 
-    words = _THINGS.get(fact.name)
-    told = counted(fact.value, *words) if words and isinstance(fact.value, int) else f"{fact.name}: {fact.value}"
     detail = local_time(fact.detail) if isinstance(fact.detail, str) else ""
-    return Text.assemble((told, "yellow"), (f"  {detail}" if detail else "", "dim"))
+    return Text.assemble((fact.told(), "yellow"), (f"  {detail}" if detail else "", "dim"))

@@ -16,6 +16,12 @@ class HealthFact(NamedTuple):
     attention: int
     detail: str | None
 
+    def told(self) -> str:
+        """In words."""
+        if isinstance(self.value, int) and self.name in _WORDS:
+            return in_words(self.name, self.value)
+        return f"{self.name}: {self.value}"
+
 
 class Totals(NamedTuple):
     """How much there is; images are those that are done. `messages` are all, hidden ones too: they are numbered as they
@@ -72,6 +78,11 @@ class LossyRun(NamedTuple):
     lost_bytes: int
     uncaptured: int
 
+    def told(self) -> str:
+        """In words."""
+        missing = {"chunks_lost": self.lost_chunks, "exchanges_uncaptured": self.uncaptured}
+        return ", ".join(in_words(name, number) for name, number in missing.items() if number)
+
 
 class UnrecognisedType(NamedTuple):
     """A row of `unrecognised`: a type of event, how often it came and in how many exchanges."""
@@ -82,6 +93,25 @@ class UnrecognisedType(NamedTuple):
     first_received_at: str | None
     last_received_at: str | None
     example: str | None
+
+
+_WORDS = {
+    "exchanges_failed": ("exchange did not end well", "exchanges did not end well"),
+    "streams_error": ("exchange ended in an error", "exchanges ended in errors"),
+    "turns_not_found": ("answer was handed off and not found again", "answers were handed off and not found again"),
+    "events_unrecognised": ("event was not understood", "events were not understood"),
+    "messages_damaged": ("message may have a hole", "messages may have holes"),
+    "images_pending": ("image is still awaited", "images are still awaited"),
+    "chunks_lost": ("chunk was lost", "chunks were lost"),
+    "exchanges_uncaptured": ("exchange was not captured", "exchanges were not captured"),
+}
+"""What asks for attention in `capture_health`, and exchanges that broke off or were refused: of one and of several."""
+
+
+def in_words(name: str, number: int) -> str:
+    """What a figure of the capture's health says, everywhere: `2 chunks were lost`."""
+    one, several = _WORDS[name]
+    return f"{number:,} {one if number == 1 else several}"
 
 
 _RECENT = "SELECT id, state FROM streams ORDER BY started_at DESC LIMIT ?"
