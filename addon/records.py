@@ -338,6 +338,14 @@ class StreamSeen:
 
 
 @value
+class StreamRepeats:
+    """A document is, byte for byte, what it was in an earlier stream: that tells it, and this one is none."""
+
+    stream_id: str
+    earlier: str
+
+
+@value
 class RequestBody:
     """The JSON that a request sent, redacted, zstd-compressed."""
 
@@ -438,6 +446,7 @@ Record = (
     | Stream
     | StreamBody
     | StreamSeen
+    | StreamRepeats
     | RequestBody
     | Run
     | AssetLocation

@@ -237,7 +237,7 @@ def test_an_exchange_that_is_streaming_is_merged_as_far_as_it_went_and_to_its_en
                 "A"
             )
             assert archive.stream()["error"] == "was still streaming when it was merged"
-        other.record(body + rest, sent)
+        other.record(b"", sent, chunks=[body, rest])
         merge(tmp_path / "first.db", other.path)
     with archive_at(tmp_path / "first.db") as archive, archive_at(tmp_path / "second.db") as other:
         assert archive.message("A")["text"] == "Twice a day."

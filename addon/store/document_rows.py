@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any
 
-from addon.records import Asset, CanvasDocument, ListedImage, StreamBody, StreamSeen
+from addon.records import Asset, CanvasDocument, ListedImage, StreamBody, StreamRepeats, StreamSeen
 from addon.store.asset_rows import merge_asset, settle
 from addon.store.image_rows import explain_listed
 from addon.store.rows import columns, see_conversation, timestamp, upsert
@@ -15,13 +15,23 @@ _OF_IMAGE = (
     "asset_id", "asset_pointer", "gen_id", "prompt", "title", "width", "height", "created_at", "metadata",
 )  # fmt: skip
 
+_HOLDER = """
+    SELECT b.stream_id, s.started_at > (SELECT started_at FROM streams WHERE id = :stream_id) AS later
+    FROM stream_bodies b JOIN streams s ON s.id = b.stream_id
+    WHERE b.digest = :digest AND b.stream_id <> :stream_id AND b.body IS NOT NULL LIMIT 1"""
+
+_TOLD_BY = (
+    "messages", "message_versions", "image_generations", "canvas_documents", "assets", "asset_urls", "asset_files",
+)  # fmt: skip
+
 
 def write_body(db: sqlite3.Connection, record: StreamBody) -> None:
-    """Keep the evidence of a stream; a body that another stream has is found there by its digest."""
+    """Keep the evidence of a stream; a body that several streams have is found with the first by its digest."""
     values = columns(record)
-    if record.digest is not None:
-        known = "SELECT 1 FROM stream_bodies WHERE digest = ? AND stream_id <> ? AND body IS NOT NULL"
-        if db.execute(known, (record.digest, record.stream_id)).fetchone():
+    if record.digest is not None and (holder := db.execute(_HOLDER, values).fetchone()):
+        if record.body is not None and holder["later"]:
+            db.execute("UPDATE stream_bodies SET body = NULL WHERE stream_id = ?", (holder["stream_id"],))
+        else:
             values["body"] = None
     upsert(db, "stream_bodies", "stream_id", values)
 
@@ -32,6 +42,21 @@ def write_seen(db: sqlite3.Connection, record: StreamSeen) -> None:
         "UPDATE streams SET last_seen_at = max(coalesce(last_seen_at, started_at), ?) WHERE id = ?",
         (timestamp(record.at), record.stream_id),
     )
+
+
+def write_repeats(db: sqlite3.Connection, record: StreamRepeats) -> None:
+    """Let an earlier stream tell what a later one did."""
+    names = {"later": record.stream_id, "earlier": record.earlier}
+    for table in _TOLD_BY:
+        db.execute(f"UPDATE {table} SET stream_id = :earlier WHERE stream_id = :later", names)
+    body = "coalesce(body, (SELECT body FROM stream_bodies WHERE stream_id = :later))"
+    db.execute(f"UPDATE stream_bodies SET body = {body} WHERE stream_id = :earlier", names)
+    seen = "SELECT coalesce(last_seen_at, started_at) FROM streams WHERE id = :later"
+    at = f"max(coalesce(last_seen_at, started_at), ({seen}))"
+    db.execute(f"UPDATE streams SET last_seen_at = {at} WHERE id = :earlier AND EXISTS ({seen})", names)
+    for table in ("events", "request_bodies", "stream_bodies"):
+        db.execute(f"DELETE FROM {table} WHERE stream_id = :later", names)
+    db.execute("DELETE FROM streams WHERE id = :later", names)
 
 
 def write_canvas(db: sqlite3.Connection, record: CanvasDocument) -> None:

@@ -36,6 +36,7 @@ from addon.records import (
     Sources,
     Stream,
     StreamBody,
+    StreamRepeats,
     StreamSeen,
     Thumbnail,
     TypedEvent,
@@ -43,7 +44,7 @@ from addon.records import (
 from addon.store.asset_rows import write_file, write_location, write_thumbnail
 from addon.store.conversation_rows import has_read, write_accounts, write_document_read
 from addon.store.database import PASSING, code, connect, damages, identity, reason, refuses
-from addon.store.document_rows import write_body, write_canvas, write_listed_image, write_seen
+from addon.store.document_rows import write_body, write_canvas, write_listed_image, write_repeats, write_seen
 from addon.store.indexing import indexed_together
 from addon.store.merge_rows import write_asset, write_image, write_mention, write_sources, write_version
 from addon.store.message_rows import write_growth, write_message
@@ -287,6 +288,7 @@ _WRITERS: Mapping[type, Callable[[sqlite3.Connection, Any], None]] = {
     Stream: _write_stream,
     StreamBody: write_body,
     StreamSeen: write_seen,
+    StreamRepeats: write_repeats,
     RequestBody: _write_request,
     Run: write_run,
     AbandonedTopics: settle_topics,

@@ -14,10 +14,19 @@ from addon.errors import StreamError
 from addon.exchange import Closing, Opening
 from addon.store.rows import microseconds
 from addon.wire.evidence import decompress, pieces
-from addon.wire.payload import loads, mapping
+from addon.wire.payload import dumps, loads, mapping
 
 KINDS = ("turn", "resume", "topic", "document", "list")
 """The kinds of exchanges that messages and conversations are made from."""
+
+_ENDED = (
+    f"SELECT id FROM main.streams WHERE kind IN ({', '.join(f"'{kind}'" for kind in KINDS)}) AND state <> 'streaming'"
+)
+_IN_ORDER = "ORDER BY started_at, rowid"
+_TELLING = " UNION ALL ".join(
+    f"SELECT stream_id FROM main.{table} WHERE conversation_id IN chosen"
+    for table in ("messages", "image_generations", "canvas_documents", "events")
+)
 
 # A body that several exchanges had is kept with one of them.
 _BODY = """SELECT b.arrivals, b.wire IS NOT NULL AS undecoded, CAST(coalesce(b.body, (
@@ -50,9 +59,13 @@ class StoredStreams:
 
     def ids(self) -> list[str]:
         """All that have ended and could be evidence."""
-        marks = ", ".join("?" * len(KINDS))
-        query = f"SELECT id FROM streams WHERE kind IN ({marks}) AND state <> 'streaming' ORDER BY started_at, rowid"
-        return [row["id"] for row in self._db.execute(query, KINDS)]
+        return [row["id"] for row in self._db.execute(f"{_ENDED} {_IN_ORDER}")]
+
+    def telling(self, conversations: Sequence[str]) -> list[str]:
+        """Those of them that tell of one of these conversations, or may: lists and updates name none as theirs."""
+        asked = f"{_ENDED} AND (conversation_id IS NULL OR conversation_id IN chosen OR id IN ({_TELLING})) {_IN_ORDER}"
+        chosen = "WITH chosen AS MATERIALIZED (SELECT value FROM json_each(?))"
+        return [row["id"] for row in self._db.execute(f"{chosen} {asked}", (dumps(conversations),))]
 
     def read(self, identity: str) -> StoredStream | None:
         """One of them; None when what is kept of it does not suffice to read it again, or cannot be read."""

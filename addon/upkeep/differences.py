@@ -12,9 +12,10 @@ mentions of files or sources go, since it is not on record which of them an expo
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from addon.store.rows import copied, timestamp
+from addon.store.asset_rows import settle
+from addon.store.rows import copied
+from addon.upkeep.correspondence import Rebuilt, correspond
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,54 +35,9 @@ _STREAM_FACTS = (
     "encoding", "resume_offset", "first_event_at", "first_token_at", "event_count", "unrecognised_count",
 )  # fmt: skip
 
-# Of the archive only what has no NULL for a name can be looked up, so a conversation without one is ''.
-_SCOPE = """
-CREATE TEMP TABLE evidence (id TEXT PRIMARY KEY);
-CREATE TEMP TABLE left_alone (id TEXT PRIMARY KEY);
-CREATE TEMP TABLE mixed (id TEXT PRIMARY KEY);
-CREATE TEMP TABLE numbers (theirs INTEGER PRIMARY KEY, n INTEGER UNIQUE, conversation TEXT, fresh INTEGER);
-CREATE TEMP TABLE images (theirs INTEGER PRIMARY KEY, id INTEGER UNIQUE, conversation TEXT, fresh INTEGER);
-"""
-
-_LEFT_ALONE = """
-    INSERT OR IGNORE INTO left_alone
-    SELECT ifnull(s.conversation_id, '') FROM main.streams s LEFT JOIN rebuilt.streams r ON r.id = s.id
-    WHERE s.kind NOT IN ('download', 'asset') AND (s.state = 'streaming' OR r.id IS NULL OR r.state = 'streaming')"""
-
-_NUMBERS = (
-    """INSERT INTO numbers SELECT r.n, m.n, ifnull(r.conversation_id, ''), 0
-       FROM rebuilt.messages r JOIN main.messages m ON m.id = r.id AND m.conversation_id IS r.conversation_id
-       WHERE ifnull(r.conversation_id, '') NOT IN (SELECT id FROM left_alone)""",
-    """INSERT OR IGNORE INTO numbers SELECT r.n, m.n, r.conversation_id, 0
-       FROM rebuilt.messages r JOIN main.messages m ON m.id = r.id AND m.conversation_id IS NULL
-       WHERE r.conversation_id NOT IN (SELECT id FROM left_alone) AND r.n NOT IN (SELECT theirs FROM numbers)""",
-    """INSERT INTO numbers SELECT r.n, (SELECT ifnull(max(n), 0) FROM main.messages) + row_number() OVER (ORDER BY r.n),
-       ifnull(r.conversation_id, ''), 1 FROM rebuilt.messages r
-       WHERE ifnull(r.conversation_id, '') NOT IN (SELECT id FROM left_alone)
-         AND r.n NOT IN (SELECT theirs FROM numbers)""",
-)
-
 # A list of images speaks of all conversations: one that came meanwhile may have changed any of them.
 _NEW_IMAGES = """SELECT 1 FROM main.streams WHERE kind = 'list' AND name = 'images'
                  AND id NOT IN (SELECT id FROM rebuilt.streams)"""
-
-# An image that only a list shows has no place in a message: its file is then what it is known by.
-_PLACE = (
-    "{0}.message_id IS {1}.message_id AND {0}.part_index IS {1}.part_index AND"
-    " ({0}.part_index IS NOT NULL OR {0}.asset_id IS {1}.asset_id)"
-)
-
-_IMAGES = (
-    f"""INSERT OR IGNORE INTO images SELECT r.id, m.id, ifnull(r.conversation_id, ''), 0
-        FROM rebuilt.image_generations r JOIN main.image_generations m
-          ON m.conversation_id IS r.conversation_id AND {_PLACE.format("m", "r")}
-        WHERE ifnull(r.conversation_id, '') NOT IN (SELECT id FROM left_alone)""",
-    """INSERT INTO images
-       SELECT r.id, (SELECT ifnull(max(id), 0) FROM main.image_generations) + row_number() OVER (ORDER BY r.id),
-       ifnull(r.conversation_id, ''), 1 FROM rebuilt.image_generations r
-       WHERE ifnull(r.conversation_id, '') NOT IN (SELECT id FROM left_alone)
-         AND r.id NOT IN (SELECT theirs FROM images)""",
-)
 
 _OWNED = """stream_id IN (SELECT id FROM evidence) AND ifnull(conversation_id, '') NOT IN
     (SELECT id FROM mixed UNION ALL SELECT id FROM left_alone)"""
@@ -110,20 +66,21 @@ _CHILDREN = {
 }
 
 
-def apply(
-    db: sqlite3.Connection, rebuilt: Path, evidence: Sequence[str], began: int, *, dry_run: bool
-) -> tuple[int, dict[str, Changes]]:
-    """How many conversations were left alone, and what was changed in each table; undone again with `dry_run`.
+def apply(db: sqlite3.Connection, rebuilt: Rebuilt, *, dry_run: bool = False) -> tuple[list[str], dict[str, Changes]]:
+    """Which conversations were left alone, as somebody writes to them, and what was changed in each table.
 
-    `began` is when the scratch database was begun, microseconds since the epoch.
+    Undone again with `dry_run`.
     """
-    db.execute("ATTACH ? AS rebuilt", (str(rebuilt),))
+    db.execute("ATTACH ? AS rebuilt", (str(rebuilt.path),))
     try:
         db.execute("BEGIN IMMEDIATE")
         try:
-            difference = _Difference(db, evidence, timestamp(began) or "")
+            db.execute("PRAGMA defer_foreign_keys = ON")
+            busy = correspond(db, rebuilt)
+            difference = _Difference(db, rebuilt)
             tables = difference.bring_over()
-            left_alone: int = db.execute("SELECT count(*) FROM left_alone").fetchone()[0]
+            if rebuilt.only is not None:
+                difference.settle()
             db.execute("ROLLBACK" if dry_run else "COMMIT")
         except BaseException:
             if db.in_transaction:
@@ -131,23 +88,16 @@ def apply(
             raise
     finally:
         db.execute("DETACH rebuilt")
-    return left_alone, tables
+    return busy, tables
 
 
 class _Difference:
     """Both databases in one transaction; each step brings one table over and says what that changed."""
 
-    def __init__(self, db: sqlite3.Connection, evidence: Sequence[str], began: str) -> None:
+    def __init__(self, db: sqlite3.Connection, rebuilt: Rebuilt) -> None:
         self._db = db
-        self._began = began
+        self._rebuilt = rebuilt
         self._orphans: dict[str, int] = {}
-        db.execute("PRAGMA defer_foreign_keys = ON")
-        for statement in _SCOPE.strip().splitlines():
-            db.execute(statement)
-        db.executemany("INSERT INTO temp.evidence VALUES (?)", [(identity,) for identity in evidence])
-        db.execute("INSERT INTO temp.mixed SELECT id FROM rebuilt.mixed")
-        for statement in (_LEFT_ALONE, *_NUMBERS, *_IMAGES):
-            db.execute(statement)
 
     def bring_over(self) -> dict[str, Changes]:
         """All tables, those that others refer to first."""
@@ -162,6 +112,14 @@ class _Difference:
         tables["canvas_documents"] = self._canvas_documents()
         tables["events"] = self._events()
         return tables
+
+    def settle(self) -> None:
+        """What follows from more than one exchange's word: who told first of a conversation, whose a file is."""
+        rebuilt = "SELECT id AS name, source FROM rebuilt.conversations WHERE id NOT IN (SELECT id FROM left_alone)"
+        self._run(f"UPDATE main.conversations SET source = r.source FROM ({rebuilt}) r WHERE id = r.name")
+        mentioned = "SELECT DISTINCT asset_id FROM main.message_assets WHERE message_n IN (SELECT n FROM numbers)"
+        for row in self._db.execute(mentioned).fetchall():
+            settle(self._db, row["asset_id"])
 
     def _run(self, statement: str, *parameters: object) -> int:
         return max(0, self._db.execute(statement, parameters).rowcount)
@@ -182,7 +140,7 @@ class _Difference:
             f" WHERE r.id = conversations.id AND conversations.last_seen_at < ?"
             f" AND r.id NOT IN (SELECT id FROM left_alone)"
             f" AND ({' OR '.join(f'r.{name} IS NOT NULL AND r.{name} IS NOT conversations.{name}' for name in names)})",
-            self._began,
+            self._rebuilt.began_at,
         )
         return Changes(added, changed)
 

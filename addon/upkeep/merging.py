@@ -1,23 +1,28 @@
 """Archives joined into one: what another one holds is told to it as observations, its files are copied.
 
-The result is that of having captured both into one. Merging again changes nothing but what has been captured since;
-stopped anywhere, it is gone on with by merging again.
+Conversations that both know are then read again from the raw bodies of both, so that the result is that of having
+captured both into one. Merging again changes nothing but what has been captured since; stopped anywhere, it is gone on
+with by merging again.
 """
 
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from addon.archive import media_folder
 from addon.errors import ArchiveError
 from addon.files.file_types import file_type
 from addon.files.media import Incoming, thumbnail_path
-from addon.records import AssetFile, Record, StreamBody, Thumbnail
+from addon.records import AssetFile, ImageRow, Record, StreamBody, StreamRepeats, StreamSeen, Thumbnail
 from addon.store.archive_writer import ArchiveWriter
 from addon.store.rows import microseconds
 from addon.upkeep.other_archive import OtherArchive
+from addon.upkeep.overlap import Overlap
+from addon.upkeep.reparse import remake
+from addon.upkeep.unfinished import Unfinished
 from addon.wire.payload import integer
 
 MAX_FILE_BYTES = 1024**3
@@ -32,7 +37,11 @@ _THUMBNAIL = re.compile(r"thumbnails/[0-9a-f]{2}/[0-9a-f]{64}\.webp")
 
 @dataclass(slots=True)
 class Merged:
-    """What merging an archive came to: what it holds, and what of it could not be taken over."""
+    """What merging an archive came to: what it holds, and what of it could not be taken over.
+
+    `again` is how many conversations that both know were read again; those `busy` are being captured, and the next
+    merge reads them again.
+    """
 
     name: str
     conversations: int = 0
@@ -41,6 +50,8 @@ class Merged:
     copied: int = 0
     missing_files: int = 0
     unreadable: int = 0
+    again: int = 0
+    busy: list[str] = field(default_factory=list)
     refused: str | None = None
 
 
@@ -60,21 +71,28 @@ class Merging:
             raise ArchiveError(f"{path}: is the archive that is merged into")
         merged = Merged(str(path))
         with OtherArchive(path, self._database) as other:
-            self._done = 0
             merged.conversations, merged.messages = other.count("conversations"), other.count("messages")
-            self._total = merged.conversations + other.count("streams") + merged.messages
-            for records in self._records(other, merged):
-                self._writer.add(records)
+            self._writer.open()
+            unfinished = Unfinished(self._database)
+            overlap = other.overlap(self._database, unfinished.conversations)
+            unfinished.note(name for name in other.names() if name not in overlap.told)
+            self._done, self._total = 0, merged.conversations + other.count("streams") + other.untold_messages()
+            for records in self._records(other, overlap, merged):
+                self._writer.add([_told_by(record, overlap.same) for record in records] if overlap.same else records)
             self._writer.flush()
             merged.unreadable += other.unreadable
+            if overlap.fresh:
+                merged.busy = remake(self._database, sorted(overlap.fresh), self._progress)
+                merged.again = len(overlap.fresh) - len(merged.busy)
+            unfinished.finish(name for name in other.names() if name not in merged.busy)
         merged.refused = self._writer.refused()
         return merged
 
-    def _records(self, other: OtherArchive, merged: Merged) -> Iterator[Sequence[Record]]:
+    def _records(self, other: OtherArchive, overlap: Overlap, merged: Merged) -> Iterator[Sequence[Record]]:
         """Everything, each after what it refers to."""
         yield from other.runs()
         yield from self._counted(other.conversations())
-        yield from self._streams(other)
+        yield from self._streams(other, overlap)
         yield from other.seen_again()
         yield from self._counted(other.messages())
         yield from other.canvas_documents()
@@ -92,15 +110,17 @@ class Merging:
         if self._done % 100 == 0 or self._done == self._total:
             self._progress(self._done, self._total)
 
-    def _streams(self, other: OtherArchive) -> Iterator[Sequence[Record]]:
+    def _streams(self, other: OtherArchive, overlap: Overlap) -> Iterator[Sequence[Record]]:
         """Exchanges that are not here as far as they went there, with their evidence."""
         for stream in other.streams():
-            evidence = list(other.evidence(stream))
-            if not self._writer.has_stream(stream, body=any(_is_body(records) for records in evidence)):
-                yield [stream]
-                for records in evidence:
-                    yield records
-                    self._weigh(records)
+            if stream.id in overlap.same:
+                yield [StreamSeen(overlap.same[stream.id], stream.started_at)]
+            elif not self._writer.has_stream(stream, body=other.has_evidence(stream)):
+                told = [stream, *(record for records in other.evidence(stream) for record in records)]
+                if stream.id in overlap.later:
+                    told.append(StreamRepeats(overlap.later[stream.id], stream.id))
+                yield told
+                self._weigh(told)
             self._step()
 
     def _weigh(self, records: Sequence[Record]) -> None:
@@ -173,8 +193,14 @@ class Merging:
         return [Thumbnail(digest, place.relative_to(self._folder).as_posix())]
 
 
-def _is_body(records: Sequence[Record]) -> bool:
-    return any(isinstance(record, StreamBody) for record in records)
+def _told_by(record: Record, same: dict[str, str]) -> Record:
+    """The record, of an exchange that is here."""
+    if isinstance(record, ImageRow):
+        name = record.values["stream_id"]
+        return ImageRow({**record.values, "stream_id": same[name]}) if name in same else record
+    told: Any = record
+    name = getattr(told, "stream_id", None)
+    return replace(told, stream_id=same[name]) if name in same else record
 
 
 def _size(path: Path) -> int | None:

@@ -6,7 +6,7 @@ The other archive is only read, and is untrusted: a row that cannot be read is l
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -29,9 +29,11 @@ from addon.upkeep.other_rows import (
     stream_of,
     version_of,
 )
+from addon.upkeep.overlap import Overlap, overlap
 from addon.upkeep.scratch_folder import scratch_folder
 
 _OF_DOCUMENTS = ("document", "list")
+_UNTOLD = "({0}.conversation_id IS NULL OR {0}.conversation_id NOT IN (SELECT id FROM temp.told))"
 
 
 class OtherArchive:
@@ -50,6 +52,7 @@ class OtherArchive:
                 if _version(self._db) < VERSION:
                     folder = held.enter_context(scratch_folder(beside, "-merge", "is being merged into already"))
                     self._db = held.enter_context(contextlib.closing(_renewed(self._db, folder / "other.db")))
+                self._db.execute("CREATE TEMP TABLE told (id TEXT PRIMARY KEY)")
                 # All that is read is of one moment.
                 self._db.execute("BEGIN")
             except (sqlite3.Error, OSError) as error:
@@ -62,13 +65,29 @@ class OtherArchive:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
+    def overlap(self, database: Path, unfinished: Collection[str]) -> Overlap:
+        """What the archive at `database` knows too; what it was told is left out from here on."""
+        found = overlap(database, self._db, unfinished)
+        self._db.executemany("INSERT INTO temp.told VALUES (?)", [(identity,) for identity in found.told])
+        return found
+
+    def names(self) -> Iterator[str]:
+        """All conversations."""
+        for (identity,) in self._db.execute("SELECT id FROM conversations"):
+            yield identity
+
     def count(self, table: str) -> int:
         """How many rows a table has."""
         return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
+    def untold_messages(self) -> int:
+        """How many messages there are to tell."""
+        return int(self._db.execute(f"SELECT count(*) FROM messages m WHERE {_UNTOLD.format('m')}").fetchone()[0])
+
     def conversations(self) -> Iterator[list[Record]]:
         """What was said of each conversation, each field when it was last said."""
-        yield from self._each("SELECT * FROM conversations ORDER BY rowid", conversation_records)
+        untold = "WHERE id NOT IN (SELECT id FROM temp.told)"
+        yield from self._each(f"SELECT * FROM conversations {untold} ORDER BY rowid", conversation_records)
 
     def runs(self) -> Iterator[list[Record]]:
         """The lives of the proxies that captured."""
@@ -79,6 +98,11 @@ class OtherArchive:
         for (stream,) in self._each("SELECT * FROM streams ORDER BY rowid", lambda row: [stream_of(row)]):
             if isinstance(stream, Stream):
                 yield stream
+
+    def has_evidence(self, stream: Stream) -> bool:
+        """Whether there is a raw body of an exchange, or the digest of one."""
+        query = "SELECT 1 FROM stream_bodies WHERE stream_id = ?"
+        return self._db.execute(query, (stream.id,)).fetchone() is not None
 
     def evidence(self, stream: Stream) -> Iterator[list[Record]]:
         """What belongs to an exchange: raw bodies, events, when it was last the same."""
@@ -100,7 +124,8 @@ class OtherArchive:
         """Each message with its sources and earlier versions, in the order in which they were first seen."""
         kinds = ", ".join(f"'{kind}'" for kind in _OF_DOCUMENTS)
         query = f"""SELECT m.*, s.kind IN ({kinds}) AS document
-                    FROM messages m LEFT JOIN streams s ON s.id = m.stream_id ORDER BY m.n"""
+                    FROM messages m LEFT JOIN streams s ON s.id = m.stream_id
+                    WHERE {_UNTOLD.format("m")} ORDER BY m.n"""
         yield from self._each(query, self._message)
 
     def assets(self) -> Iterator[list[Record]]:
@@ -122,14 +147,14 @@ class OtherArchive:
 
     def images(self) -> Iterator[list[Record]]:
         """What is known of images beyond what their messages say."""
-        query = """SELECT g.*, s.source, s.started_at AS at FROM image_generations g
-                   LEFT JOIN streams s ON s.id = g.stream_id ORDER BY g.id"""
+        query = f"""SELECT g.*, s.source, s.started_at AS at FROM image_generations g
+                    LEFT JOIN streams s ON s.id = g.stream_id WHERE {_UNTOLD.format("g")} ORDER BY g.id"""
         yield from self._each(query, image_records)
 
     def canvas_documents(self) -> Iterator[list[Record]]:
         """Every version of every canvas document."""
-        query = """SELECT c.*, s.source FROM canvas_documents c LEFT JOIN streams s ON s.id = c.stream_id
-                   ORDER BY c.rowid"""
+        query = f"""SELECT c.*, s.source FROM canvas_documents c LEFT JOIN streams s ON s.id = c.stream_id
+                    WHERE {_UNTOLD.format("c")} ORDER BY c.rowid"""
         yield from self._each(query, canvas_records)
 
     def _message(self, row: sqlite3.Row) -> list[Record]:

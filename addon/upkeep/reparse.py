@@ -22,6 +22,7 @@ from addon.store.store import Store, StoreBusy
 from addon.store.stored_streams import StoredStream, StoredStreams
 from addon.upkeep import scratch
 from addon.upkeep.bad_values import AnyText, bad_values, named, undecodable
+from addon.upkeep.correspondence import Rebuilt
 from addon.upkeep.differences import Changes, apply
 from addon.upkeep.export_accounts import export_accounts
 from addon.upkeep.scratch_folder import scratch_folder
@@ -71,6 +72,38 @@ def reparse(
         raise ArchiveError(f"{database}: cannot be read again: {error}") from None
 
 
+def remake(
+    database: Path, conversations: Sequence[str], progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[str]:
+    """Build some conversations again, those of which all raw bodies are there; which could not be, as they are busy.
+
+    As if what tells of them had been captured in the order of its times. Raises `ArchiveError`.
+    """
+    try:
+        with scratch_folder(database, "-reparse", "is being read again already") as folder:
+            return _remake(database, folder / "rebuilt.db", conversations, progress)
+    except StoreBusy as error:
+        raise ArchiveError(f"{database}: cannot be read again now: {error}") from None
+    except (sqlite3.Error, OSError) as error:
+        raise ArchiveError(f"{database}: cannot be read again: {error}") from None
+
+
+def _remake(
+    database: Path, rebuilt: Path, conversations: Sequence[str], progress: Callable[[int, int], None]
+) -> list[str]:
+    began = now()
+    with contextlib.closing(connect(database, durable=False)) as db:
+        db.execute(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
+        db.text_factory = AnyText()
+        streams = StoredStreams(db)
+        evidence = [each for each in streams.telling(conversations) if streams.read(each) is not None]
+        Store.open(rebuilt).close()
+        scratch.seed_some(rebuilt, database, evidence, conversations)
+        read = _Replay(streams, Store.open(rebuilt, texts=AnyText())).run(evidence, progress)
+        busy, _ = apply(db, Rebuilt(rebuilt, read, began, conversations))
+    return sorted(set(busy) & set(conversations))
+
+
 def _reparse(database: Path, rebuilt: Path, dry_run: bool, progress: Callable[[int, int], None]) -> ReparseReport:
     began = now()
     with contextlib.closing(connect(database, durable=False)) as db:
@@ -89,8 +122,8 @@ def _reparse(database: Path, rebuilt: Path, dry_run: bool, progress: Callable[[i
                 store.write(batch)
         if any_text.met:
             bad += undecodable(db)
-        left_alone, tables = apply(db, rebuilt, read, began, dry_run=dry_run)
-    return ReparseReport(len(read), len(ended) - len(read), left_alone, named(bad), tables)
+        left_alone, tables = apply(db, Rebuilt(rebuilt, read, began), dry_run=dry_run)
+    return ReparseReport(len(read), len(ended) - len(read), len(left_alone), named(bad), tables)
 
 
 class _Replay:

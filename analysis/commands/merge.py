@@ -20,7 +20,7 @@ def command(others: tuple[Path, ...], database: Path) -> None:
     """Join other archives, with their files, into this one; it is made where there is none.
 
     The result is what capturing everything into one archive would have given. The others are only read. Merging again
-    adds what they have captured since.
+    adds what they have captured since; a merge that was stopped is gone on with in the same way.
 
     \b
     chatgpt-capture merge ada.db bob.db --db all.db
@@ -28,17 +28,25 @@ def command(others: tuple[Path, ...], database: Path) -> None:
     from addon.errors import ArchiveError
     from addon.store.archive_writer import ArchiveWriter
     from addon.upkeep.merging import Merging
+    from analysis.interruption import Interruption
     from analysis.progress import counting
 
     def wait(reason: str) -> None:
         click.echo(f"{database}: {reason}; waiting for the other program", err=True)
 
-    path, failed = writable(database), False
-    with contextlib.closing(ArchiveWriter(path, wait)) as writer, counting("merging") as progress:
-        merging = Merging(path, writer, progress)
+    path, failed, interruption = writable(database), False, Interruption()
+    with contextlib.closing(ArchiveWriter(path, wait, interruption.check)) as writer, counting("merging") as progress:
+
+        def progressed(done: int, total: int) -> None:
+            interruption.check()
+            progress(done, total)
+
+        merging = Merging(path, writer, progressed)
         for other in others:
             try:
-                failed |= not _told(merging.merge(other.expanduser()))
+                with interruption:
+                    merged = merging.merge(other.expanduser())
+                failed |= not _told(merged)
             except ArchiveError as error:
                 click.echo(f"Error: {error}", err=True)
                 failed = True
@@ -53,6 +61,9 @@ def _told(merged: "Merged") -> bool:
     parts = [counted(merged.conversations, "conversation"), counted(merged.messages, "message")]
     parts += [f"{counted(merged.files, 'file')}, {merged.copied:,} of them copied"] if merged.files else []
     click.echo(f"{merged.name}: {', '.join(parts)}")
+    if merged.busy:
+        busy = counted(len(merged.busy), "conversation")
+        click.echo(f"{merged.name}: being captured now, so that the next merge completes them: {busy}", err=True)
     if merged.missing_files:
         click.echo(f"{merged.name}: not in its media folder: {counted(merged.missing_files, 'file')}", err=True)
     if merged.unreadable:
