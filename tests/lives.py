@@ -185,7 +185,7 @@ class Life:
             known = {name: getattr(exchange.opening, name) for name in ("stream_id", "source", "timed", "content_type")}
             capture = capture_of(opening(started_at=at, **known), exchange.request, Surroundings(legs=archive.legs))
             records = capture.begin()
-            for _, chunk in exchange.chunks:
+            for _, chunk in exchange.body.chunks:
                 records += capture.feed(chunk, at + STEP)
             archive.store.write([*records, *capture.close(ENDED, at + 2 * STEP)])
 
