@@ -11,6 +11,7 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ _STORED_MEDIA = """
     SELECT 'media files' AS kind, count(*) AS held,
            sum(EXISTS (SELECT 1 FROM archive.asset_files stored WHERE stored.asset_id = held.id)) AS stored
     FROM media held"""
+
+_MENTIONED = "SELECT 1 FROM message_assets WHERE asset_id = ? LIMIT 1"
 
 _BATCH = 5000
 _CACHE_KIB = 8000
@@ -155,6 +158,12 @@ class Fidelity:
         finally:
             self._notes.execute("DETACH archive")
         return [Count(kind, held, stored) for kind, held, stored in rows if held]
+
+    def unmentioned(self, archive: Path) -> list[str]:
+        """The media files, by their assets, that no message mentions."""
+        with closing(sqlite3.connect(f"{archive.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            media = (identity for (identity,) in self._notes.execute("SELECT id FROM media ORDER BY id"))
+            return [identity for identity in media if db.execute(_MENTIONED, [identity]).fetchone() is None]
 
     def _stored_messages(self) -> list[tuple[str, int, int]]:
         """Of each content type how many messages are held, and how many of those are stored."""

@@ -29,6 +29,13 @@ _NOT_OURS = {
 }
 
 
+_MOST_NAMED = 3
+_UNMENTIONED = "no message mentions {} of them"
+_NAMELESS = {
+    True: "its name tells no file that a message mentions",
+    False: "their names tell no file that messages mention",
+}
+
 _MEANT = re.compile(r"\.(?:har|json|mitm|flows?|sse|zip)(?:\.gz)?$", re.IGNORECASE)
 """How files are called that should be something, if they are not by chance."""
 
@@ -38,10 +45,13 @@ class ImportReport:
 
     def __init__(self, as_json: bool) -> None:
         self.counts: list[Count] = []
+        self.unmentioned: list[str] = []
+        """Assets that media files are, and no message mentions."""
         self._as_json = as_json
         self._files: list[Imported] = []
         self._others = 0
         self._media = 0
+        self._nameless: list[str] = []
 
     @property
     def has_media(self) -> bool:
@@ -69,6 +79,9 @@ class ImportReport:
         if done.kind == "media" and not done.failures:
             self._media += 1  # there may be thousands
             return
+        if done.kind == "nameless media" and not done.failures:
+            self._nameless.append(done.name)
+            return
         if not (done.failures or done.notes or done.exchanges or done.conversations or done.kind == "har"):
             if not named and not (done.kind in ("empty", "other") and _MEANT.search(name)):
                 self._others += 1
@@ -78,13 +91,17 @@ class ImportReport:
 
     def print(self) -> None:
         """The end of the report."""
-        if not self._files and not self._media and self._others:
+        if not self._files and not self._media and (self._others or self._nameless):
             self._nothing()
         if self._as_json:
             click.echo(json.dumps(self._json(), ensure_ascii=False))
             return
         if self._media:
-            click.echo(f"{_number(self._media, 'media file')} beside them")
+            click.echo(f"{_number(self._media, 'media file')} beside them{_among(self.unmentioned, _UNMENTIONED)}")
+        if self._nameless:
+            click.echo(
+                f"{_number(len(self._nameless), 'media file')} not stored{_among(self._nameless, _NAMELESS[len(self._nameless) == 1])}"
+            )
         if self._others:
             click.echo(f"{_number(self._others, 'other file')} passed by")
         if self.counts:
@@ -116,13 +133,17 @@ class ImportReport:
         missing = sum(count.held - count.stored for count in self.counts)
         if missing:
             return f"{missing:,} of what the files hold is not stored."
-        return "Everything that could be read is stored." if self.failed else "Everything is stored."
+        if self.failed:
+            return "Everything that could be read is stored."
+        return "Everything but those media files is stored." if self._nameless else "Everything is stored."
 
     def _json(self) -> dict[str, Any]:
         return {
             "complete": not self.failed,
             "files": [asdict(file) for file in self._files],
             "media_files": self._media,
+            "media_not_mentioned": self.unmentioned,
+            "media_not_stored": self._nameless,
             "other_files": self._others,
             "fidelity": [asdict(count) for count in self.counts],
         }
@@ -139,6 +160,14 @@ def _contents(done: "Imported") -> list[str]:
     if done.passed_by:
         parts.append(f"{done.passed_by:,} not of a conversation")
     return parts
+
+
+def _among(names: list[str], said: str) -> str:
+    """How many of the files before are so, and the first ones by name; "" when none is."""
+    if not names:
+        return ""
+    more = ", …" if len(names) > _MOST_NAMED else ""
+    return f"; {said.format(f'{len(names):,}')}: {', '.join(map(printable, sorted(names)[:_MOST_NAMED]))}{more}"
 
 
 def _number(number: int, thing: str) -> str:

@@ -185,11 +185,11 @@ def test_an_answer_on_the_websocket_of_a_har_is_stored(tmp_path: Path) -> None:
     assert CANARY.encode() not in (tmp_path / "a.db").read_bytes()
 
 
-def picture(colour: str) -> bytes:
+def picture(colour: str, more: int = 0) -> bytes:
     from PIL import Image
 
     content = io.BytesIO()
-    Image.new("RGB", (1024, 1536), colour).save(content, "PNG")
+    Image.new("RGB", (1024, 1536 + more), colour).save(content, "PNG")
     return content.getvalue()
 
 
@@ -217,7 +217,8 @@ def test_media_of_an_export_become_files_of_their_assets(tmp_path: Path) -> None
             archive.writestr(name, content)
     database = tmp_path / "a.db"
     found = report(database, tmp_path / "export.zip")
-    assert (found["exit"], found["media_files"], found["other_files"]) == (0, 4, 2)
+    assert (found["exit"], found["media_files"], found["other_files"]) == (0, 4, 1)
+    assert [name.rpartition("/")[2] for name in found["media_not_stored"]] == ["file-short.png"]
     assert {"kind": "media files", "held": 4, "stored": 4} in found["fidelity"]
     stored = dict(rows(database, "SELECT asset_id, asset_path FROM image_gallery"))
     for identity, colour in ((first, "red"), (second, "blue")):
@@ -227,6 +228,72 @@ def test_media_of_an_export_become_files_of_their_assets(tmp_path: Path) -> None
     before = dump(database)
     assert report(database, tmp_path / "export.zip")["exit"] == 0
     assert dump(database) == before
+
+
+ODD_IDS = ["file-short", "file_0a1b", "file-AbcdefghijklmnopqrstuVwxyz0123456789", "file-a-b_c"]
+
+
+def drawn(*identities: str) -> dict[str, Any]:
+    """A conversation with an image for each of these assets."""
+    (talk,) = conversations(Size(1, 2, 0, len(identities)))
+    parts = (
+        part
+        for node in talk["mapping"].values()
+        for part in (node["message"] or {"content": {}})["content"].get("parts", ())
+    )
+    for part, identity in zip((part for part in parts if isinstance(part, dict)), identities, strict=True):
+        part["asset_pointer"] = f"file-service://{identity}"
+    return talk
+
+
+@pytest.mark.parametrize("packing", ["zip", "damaged zip", "folder"])
+def test_media_are_known_by_the_ids_that_messages_mention_however_long(packing: str, tmp_path: Path) -> None:
+    source, database = tmp_path / "export", tmp_path / "a.db"
+    named = ["{}.png", "{}-lighthouse.png", "audio/{}-1.2.png", "dalle-generations/{}.webp"]
+    members = {
+        name.format(identity): picture("red", place)
+        for place, (name, identity) in enumerate(zip(named, ODD_IDS, strict=True))
+    }
+    members["z.json"] = json.dumps([drawn(*ODD_IDS)]).encode()
+    if packing == "folder":
+        for name, content in members.items():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes(content)
+    else:
+        with zipfile.ZipFile(source, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+    if packing == "damaged zip":
+        source.write_bytes(source.read_bytes()[:-30])
+    found = report(database, source)
+    assert (found["exit"], found["media_files"]) == (int(packing == "damaged zip"), 4)
+    assert (found["media_not_mentioned"], found["media_not_stored"]) == ([], [])
+    stored = dict(rows(database, "SELECT asset_id, asset_path FROM image_gallery"))
+    for place, identity in enumerate(ODD_IDS):
+        assert (tmp_path / "a.db-media" / stored[identity]).read_bytes() == picture("red", place)
+
+
+def test_media_that_no_message_mentions_are_named(tmp_path: Path) -> None:
+    unmentioned = "file-AbcdefghijklmnopqrstuV"
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("conversations.json", json.dumps([drawn("file-short")]))
+        archive.writestr("file-short.png", picture("red"))
+        archive.writestr(f"{unmentioned}-a.png", picture("green"))
+        archive.writestr("file-shorter.txt", "of nobody")
+        archive.writestr("avatar", picture("blue"))
+        archive.writestr("user.json", "{}")
+        archive.writestr("chat.html", "<html>")
+    done = run(tmp_path / "a.db", tmp_path / "export.zip")
+    said = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert f"2 media files beside them; no message mentions 1 of them: {unmentioned}" in said
+    why = "their names tell no file that messages mention"
+    assert (
+        f"2 media files not stored; {why}: {tmp_path}/export.zip/avatar, {tmp_path}/export.zip/file-shorter.txt" in said
+    )
+    assert "2 other files passed by" in said
+    assert said[-1] == "Everything but those media files is stored."
+    assert report(tmp_path / "a.db", tmp_path / "export.zip")["media_not_mentioned"] == [unmentioned]
 
 
 def test_the_image_in_a_har_is_stored(tmp_path: Path) -> None:

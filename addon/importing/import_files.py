@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from addon.importing.export_media import is_called_like_one
 from addon.importing.pieces import plain
 from addon.importing.zip_entries import Gap
 from addon.importing.zip_files import is_zip, members
@@ -53,7 +54,10 @@ class Unreadable:
 
 
 def files_in(path: Path) -> Iterator[ImportFile | Unreadable]:
-    """The files behind a path: sorted, links to folders not followed, hidden files left out."""
+    """The files behind a path: sorted, links to folders not followed, hidden files left out.
+
+    Those that are called like assets come last: by then it is known which assets messages mention.
+    """
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -64,18 +68,23 @@ def files_in(path: Path) -> Iterator[ImportFile | Unreadable]:
         return
     empty = True
     unreadable: list[OSError] = []
+    media: list[Path] = []
     for folder, folders, names in os.walk(path, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in folders:
             if Path(folder, name).is_symlink():
                 yield Unreadable(str(Path(folder, name)), "is a link to a folder: not followed", lost=False)
         for name in sorted(names):
-            if not name.startswith("."):
+            if is_called_like_one(name):
+                media.append(Path(folder, name))
+            elif not name.startswith("."):
                 empty = False
                 yield from _file(Path(folder, name), str(Path(folder, name)), named=False)
+    for file in media:
+        yield from _file(file, str(file), named=False)
     for failure in unreadable:
         yield Unreadable(str(failure.filename), _reason(failure))
-    if empty and not unreadable:
+    if empty and not media and not unreadable:
         yield Unreadable(str(path), "the folder holds no files")
 
 

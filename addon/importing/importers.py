@@ -11,7 +11,7 @@ from addon.answers.capture import MAX_BODY_BYTES
 from addon.errors import ImportFailure
 from addon.exchange import Closing
 from addon.importing import har
-from addon.importing.export_media import asset_of, media_opening
+from addon.importing.export_media import asset_of, is_media, media_opening
 from addon.importing.import_files import ImportFile
 from addon.importing.import_kinds import HEAD_BYTES, elements_of, json_kind, kind_of
 from addon.importing.imported import Imported, Witness
@@ -46,11 +46,13 @@ class Importer:
         """Import one file; `done` is filled on the way."""
         intake = Intake(self._writer, self._around, self._witness, done)
         try:
-            identity = None if file.named else asset_of(file.place or file.name)
+            name = file.place or file.name
+            identity = None if file.named else asset_of(name, self._writer.mentions)
             if identity is None:
                 file = file.plain
             with file.open() as content:
-                done.kind = "media" if identity else kind_of(content.read(HEAD_BYTES))
+                head = content.read(HEAD_BYTES)
+                done.kind = "media" if identity else kind_of(head)
             if identity is not None:
                 _media(intake, file, identity)
             elif done.kind == "json":
@@ -59,6 +61,8 @@ class Importer:
                 _events(intake, file)
             elif done.kind in ("zip", "tar"):
                 _packed(file, done)
+            elif not file.named and is_media(name, head):
+                done.kind = "nameless media"
         except ImportFailure as error:
             done.failures.append(str(error))
         except OSError as error:

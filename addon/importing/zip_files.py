@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from addon.errors import ImportFailure
+from addon.importing.export_media import is_called_like_one
 from addon.importing.pieces import DEFLATE, Budget, Ratio, blocks_of, checked, file_of, inflated, within
 from addon.importing.zip_entries import Entry, Gap, entries, entry_at
 
@@ -44,7 +45,7 @@ def is_zip(head: bytes) -> bool:
 
 
 def members(path: Path) -> Iterator[Member | Gap]:
-    """The files in a zip in their order, and what of it cannot be read."""
+    """The files in a zip in their order, those called like assets last (`files_in`), and what of it cannot be read."""
     budget, names = Budget(), set[str]()
     try:
         if _directory_bytes(path) > MAX_DIRECTORY_BYTES:
@@ -58,7 +59,8 @@ def members(path: Path) -> Iterator[Member | Gap]:
             infos = [info for info in archive.infolist() if not info.is_dir()]
             listed = _listed(path, infos)
             if listed is not None:
-                yield from _as_listed(path, archive, list(zip(infos, listed, strict=True)), budget)
+                pairs = sorted(zip(infos, listed, strict=True), key=lambda pair: is_called_like_one(pair[1].name))
+                yield from _as_listed(path, archive, pairs, budget)
                 return
         names = {info.filename for info in infos}
     yield from _as_found(path, names, budget)
@@ -109,7 +111,7 @@ def _refusal(path: Path, listed: Sequence[Entry]) -> str | None:
 
 def _as_found(path: Path, names: set[str], budget: Budget) -> Iterator[Member | Gap]:
     """The files that are there, whatever the directory says; `names` are those that it has, if it can be read."""
-    found = False
+    found, media = False, list[Member]()
     with path.open("rb") as file:
         for entry in entries(file, path.stat().st_size, Budget()):
             if not found and isinstance(entry, Entry):
@@ -120,10 +122,15 @@ def _as_found(path: Path, names: set[str], budget: Budget) -> Iterator[Member | 
                     yield entry
             elif not entry.is_folder:
                 names.discard(entry.name)
-                yield _recovered(path, entry, budget)
+                member = _recovered(path, entry, budget)
+                if isinstance(member, Member) and is_called_like_one(entry.name):
+                    media.append(member)
+                else:
+                    yield member
             if budget.refusal:
                 yield Gap(budget.refusal)
                 return
+    yield from media
     if not found:
         yield Gap("is a damaged zip file: nothing in it can be read")
     for name in sorted(names):

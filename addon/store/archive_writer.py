@@ -84,6 +84,11 @@ class ArchiveWriter:
         store = self._store if self._store or not self._path.exists() else self.open()
         return store is not None and store.has_read(document)
 
+    def mentions(self, asset_id: str) -> bool:
+        """Whether a message that was added mentions this asset."""
+        store = self._existing()
+        return store is not None and store.mentioned(asset_id, "")
+
     def has_stream(self, stream: Stream, *, body: bool) -> bool:
         """Whether an exchange is in the archive as far as this account of it goes."""
         store = self._store if self._store or not self._path.exists() else self.open()

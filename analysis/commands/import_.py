@@ -80,7 +80,7 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
         if fidelity.holds_something and database.exists():
             # A reader that is the last to close the file leaves SQLite's log behind: the writer is to be the last.
             writer.open()
-            report.counts = fidelity.compare(database)
+            report.counts, report.unmentioned = fidelity.compare(database), fidelity.unmentioned(database)
 
     # What is read of a file goes by itself, and nearly all of it at once: looking for what does not took a tenth.
     gc.set_threshold(100_000, 20, 100)
