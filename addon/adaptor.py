@@ -92,7 +92,7 @@ class ChatGPTCapture:
         try:
             prepare(self._database)
         except ArchiveError as error:
-            logger.error("ChatGPT Capture: %s", error)
+            self._refuse(str(error))
             return
         self._serving = bool(ctx.options.server)
         writer = f"{'' if self._serving else FROM_FILE}{os.getpid()}-{secrets.token_hex(4)}"
@@ -353,10 +353,21 @@ class ChatGPTCapture:
                 logger.log(level, "ChatGPT Capture: %s", "\n".join(map(printable, str(report[key]).splitlines())))
 
     def _refuse(self, reason: str) -> None:
-        """At the start a logged error ends mitmdump with that line; an exception would print a traceback with it."""
+        """Say in one line why there is no capture. At the start that is the end of mitmdump; later, traffic goes on."""
         if self._journal is not None:
             raise exceptions.OptionsError(reason)  # type: ignore[no-untyped-call]
+        if _starting():
+            raise SystemExit(f"ChatGPT Capture: {reason}")
         logger.error("ChatGPT Capture: %s", reason)
+
+
+def _starting() -> bool:
+    """Whether mitmproxy has not begun to serve: an error ends it then, and it counts them until then (errorcheck).
+
+    It would print a second line of its own, and its log of what it did meanwhile.
+    """
+    check = ctx.master.addons.get("errorcheck")  # type: ignore[no-untyped-call]
+    return check is not None and check.logger in logging.getLogger().handlers
 
 
 def _somebody_wants_all_messages() -> bool:
