@@ -20,6 +20,7 @@ import click
 import pytest
 
 from addon.archive import media_folder as captured_to
+from analysis.browse import stock
 from analysis.browse.access import kept_secret
 from analysis.browse.files import media_folder
 from analysis.browse.images_page import Patience, look
@@ -133,6 +134,36 @@ def test_a_view_made_anew_from_all_of_the_archive_does_not_count_its_rows(client
         client.ask(f"/chatgpt/turns.json?{given}").json()["filtered_table_rows_count"] for given in ("", "_nocount=")
     ]
     assert counts == [None, len(client.ask("/chatgpt/turns.json?_shape=array&_size=max").json())]
+
+
+def test_a_facet_that_a_page_has_anyway_is_counted_once(client: Client) -> None:
+    asked = "_facet=role&_facet=author_name&text__contains=%26"
+    found = client.ask(f"/chatgpt/messages.json?{asked}").json()
+    assert sorted(found["facet_results"]) == ["author_name", "content_type", "model_slug", "role"]
+    assert found["filtered_table_rows_count"] == 1
+
+
+def test_of_a_large_archive_only_what_is_quick_is_sorted_and_counted(
+    showcase: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {
+        "/chatgpt/messages?_sort=created_at": 400, "/chatgpt/messages?_sort=role": 200, "/chatgpt/messages": 200,
+        "/chatgpt/turns?_sort_desc=seconds": 400, "/chatgpt/turns?_facet=state": 400, "/chatgpt/turns": 200,
+        "/chatgpt/conversations?_sort=title&_facet=gizmo_id": 200, "/chatgpt/streams?_facet=kind": 200,
+    }  # fmt: skip
+    answers = []
+    for largest in (1_000_000, 5):
+        monkeypatch.setattr(stock, "LARGE", largest)
+        stock._is_large.cache_clear()
+        client = Client(showcase)
+        answers.append({address: client.ask(address) for address in asked})
+        offered = "DATASETTE_ALLOW_FACET = true" in client.ask("/chatgpt/turns").text
+        assert offered == (largest == 1_000_000)
+    stock._is_large.cache_clear()
+    small, large = answers
+    assert {answer.status_code for answer in small.values()} == {200}
+    assert {address: answer.status_code for address, answer in large.items()} == asked
+    assert "The facets of streams and messages are there at once." in large["/chatgpt/turns?_facet=state"].text
 
 
 def test_the_tables_of_datasette_itself_are_not_among_those_of_the_archive(client: Client) -> None:

@@ -5,6 +5,7 @@ and asks nothing of anybody else's server. What is where:
 
     guard       the outermost layer: who may ask, what pages may do
     site        finding the archive, asking it, saying what is wrong
+    stock       what is asked of Datasette's own pages
     static      styles and scripts
 """
 
@@ -35,9 +36,9 @@ from analysis.browse.site import (
     problem_of,
 )
 from analysis.browse.static import address, static_file
+from analysis.browse.stock import has_no_facets, lightened, refuse_facets, sortable
 from analysis.browse.streams_page import stream_page
 from analysis.browse.thread import news, thread_page
-from analysis.browse.uncounted import uncounted
 from analysis.browse.usage_page import Charts, usage_page
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ PLUGIN = "chatgpt-capture"
 def asgi_wrapper(datasette: "Datasette") -> Callable[[App], App]:
     """The guard; last, so that it stands outside everything."""
     hosts = (datasette.plugin_config(PLUGIN) or {}).get("hosts") or []
-    return lambda app: guarded(uncounted(app), hosts)
+    return lambda app: guarded(lightened(app, datasette), hosts)
 
 
 @hookimpl
@@ -93,10 +94,17 @@ def register_routes(datasette: "Datasette") -> list[tuple[str, View]]:
 def get_metadata(datasette: "Datasette", key: str | None, database: str | None, table: str | None) -> dict[str, Any]:
     """What stock pages say of tables, columns and named queries."""
     told: dict[str, Any] = {}
-    for name, opened in datasette.databases.items():
-        if database in (None, name) and opened.path is not None and is_archive(Path(opened.path)):
-            told |= metadata(name, key, table)["databases"]
+    for name in datasette.databases:
+        path = _path_of(datasette, name) if database in (None, name) else None
+        if path is not None:
+            told |= metadata(name, key, table, sortable(path))["databases"]
     return {"databases": told}
+
+
+@hookimpl
+def filters_from_request(request: Request, database: str, table: str, datasette: "Datasette") -> None:
+    """Before a page of a table is made."""
+    refuse_facets(request, _path_of(datasette, database), table)
 
 
 @hookimpl
@@ -142,6 +150,13 @@ def handle_exception(datasette: "Datasette", request: Request, exception: Except
 
 
 @hookimpl
-def extra_template_vars() -> dict[str, Any]:
+def extra_template_vars(datasette: "Datasette", database: str | None, table: str | None) -> dict[str, Any]:
     """What the templates of stock pages need of ours."""
-    return {"static": address}
+    return {"static": address, "without_facets": has_no_facets(_path_of(datasette, database), table)}
+
+
+def _path_of(datasette: "Datasette", database: str | None) -> Path | None:
+    """The file of a database that is an archive of ours."""
+    opened = datasette.databases.get(database)
+    path = Path(opened.path) if opened is not None and opened.path is not None else None
+    return path if path is not None and is_archive(path) else None

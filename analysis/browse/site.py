@@ -37,7 +37,7 @@ _NO_ARCHIVE = (
 )
 
 
-_TOO_LONG = ("This takes too long", "The question was given up after three seconds. Ask for less of it.")
+_TOO_LONG = ("This takes too long", "The question was given up. Ask for less of it: fewer days, fewer rows.")
 
 
 class Problem(Exception):

@@ -59,6 +59,12 @@ def look(db: sqlite3.Connection) -> None:
     db.execute("SELECT 1 FROM messages LIMIT 1").fetchone()
 
 
+def count_within(db: sqlite3.Connection, most: int) -> int:
+    """How many messages there are; one more than `most` where they are more."""
+    query = "SELECT count(*) FROM (SELECT 1 FROM messages LIMIT ?)"
+    return int(db.execute(query, [most + 1]).fetchone()[0])
+
+
 class _Reading(sqlite3.Connection):
     """A connection for reading that leaves nothing behind.
 
