@@ -22,22 +22,25 @@ from tests.recording import STARTED, Archive, archive_at, request
 from tests.test_same_order import HOUR, empty  # noqa: F401 - a fixture
 
 SCENES = {name: scenes.SCENES[name](12, seed=name) for name in scenes.SCENES}
+SAID = {"emptied": "", "changed": "Quite other words."}
 LATER = ("as it was", "emptied")
+NOT_CUT: dict[str, float] = {}
 
 
 def document_of(scene: Scene, later: str) -> Json:
     document = copy.deepcopy(conversation_document([scene]))
-    if later == "emptied":
+    if later in SAID:
         answer = document["mapping"][scene.answer_id]["message"]
-        answer["content"] = {"content_type": "text", "parts": [""]}
+        answer["content"] = {"content_type": "text", "parts": [SAID[later]]}
     return document
 
 
-def happens(archive: Archive, source: str, scene: Scene, later: str) -> None:
+def happens(archive: Archive, source: str, scene: Scene, later: str, cut: dict[str, float]) -> None:
     prompt = request(scene.user_message_id, scene.texts[scene.user_message_id])
     document = document_of(scene, later)
+    events = scene.events[: int(len(scene.events) * cut.get(source, 1))]
     if source == "stream":
-        archive.record(scene.body, prompt, chunks=scene.events)
+        archive.record(b"", prompt, chunks=events, closing=Closing("cut" if source in cut else "end"))
     elif source == "document":
         about = {"conversation_id": scene.conversation_id}
         archive.load("conversation", document, at=STARTED + HOUR, parameters=about)
@@ -46,7 +49,7 @@ def happens(archive: Archive, source: str, scene: Scene, later: str) -> None:
         reading = ExportReading("export:a", 0)
         archive.store.write([*reading.conversation(document, json.dumps(document)), *reading.close()])
     else:
-        entry = sent("", scene.body)
+        entry = sent("", b"".join(events))
         entry["request"]["postData"]["text"] = prompt.decode()
         exchange = har.exchange_of(entry, "har:a:0", 0)
         assert exchange is not None
@@ -57,11 +60,13 @@ def happens(archive: Archive, source: str, scene: Scene, later: str) -> None:
         archive.store.write([*records, *capture.close(Closing("end"), exchange.ended_at)])
 
 
-def rows_after(database: Path, order: Sequence[str], scene: Scene, later: str) -> dict[str, list[str]]:
+def rows_after(
+    database: Path, order: Sequence[str], scene: Scene, later: str, cut: dict[str, float]
+) -> dict[str, list[str]]:
     """What is left of the messages; reading it again has changed nothing of it."""
     with archive_at(database) as archive:
         for source in order:
-            happens(archive, source, scene, later)
+            happens(archive, source, scene, later, cut)
         before = archive.dump()
         report = reparse(database)
         assert (report.changed, report.bad) == (False, []), order
@@ -75,6 +80,20 @@ def rows_after(database: Path, order: Sequence[str], scene: Scene, later: str) -
     return {"messages": sorted(map(str, kept)), "versions": sorted(map(str, versions))}
 
 
+def assert_any_order(empty: Path, sources: Sequence[str], scene: Scene, later: str, cut: dict[str, float]) -> None:  # noqa: F811
+    found = []
+    for order in itertools.permutations(sources):
+        path = empty.with_name("four.db")
+        for companion in ("", "-wal", "-shm"):
+            path.with_name(f"four.db{companion}").unlink(missing_ok=True)
+        shutil.copy(empty, path)
+        found.append(rows_after(path, order, scene, later, cut))
+    assert all(rows == found[0] for rows in found)
+
+
+ALL = ("stream", "document", "har", "export")
+
+
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
 @pytest.mark.parametrize("later", LATER)
 def test_every_order_of_four_sources_gives_rows_that_reading_again_leaves(
@@ -82,11 +101,13 @@ def test_every_order_of_four_sources_gives_rows_that_reading_again_leaves(
     scene: Scene,
     later: str,
 ) -> None:
-    found = []
-    for order in itertools.permutations(("stream", "document", "har", "export")):
-        path = empty.with_name("four.db")
-        for companion in ("", "-wal", "-shm"):
-            path.with_name(f"four.db{companion}").unlink(missing_ok=True)
-        shutil.copy(empty, path)
-        found.append(rows_after(path, order, scene, later))
-    assert all(rows == found[0] for rows in found)
+    assert_any_order(empty, ALL, scene, later, NOT_CUT)
+
+
+def test_a_finished_answer_that_documents_change_is_told_alike_in_every_order(empty: Path) -> None:  # noqa: F811
+    assert_any_order(empty, ALL, SCENES["plain"], "changed", NOT_CUT)
+
+
+@pytest.mark.parametrize("cut", ["stream", "har"])
+def test_an_exchange_recorded_twice_is_the_work_of_the_record_that_is_whole(empty: Path, cut: str) -> None:  # noqa: F811
+    assert_any_order(empty, ("stream", "document", "har"), SCENES["plain"], "as it was", {cut: 0.5})

@@ -20,7 +20,7 @@ from addon.records import Message, MessageGrowth
 from addon.store.attachments import adopt, attach, attach_new
 from addon.store.rows import ensure_conversation, microseconds, timestamp
 from addon.store.search_rows import in_parts, transcript
-from addon.store.version_rows import Said, remember, said_after, was_emptied, was_put_aside
+from addon.store.version_rows import Said, remember, said_too, was_emptied, was_put_aside
 from addon.wire.payload import loads
 
 _FACTS = ("requested_model", "created_at", "first_token_at", "completed_at")
@@ -50,7 +50,8 @@ _INSERT = f"INSERT INTO messages (n, id, {', '.join(_COLUMNS)}) VALUES (?, ?{', 
 # An export tells of many times at once: it is before nobody.
 _RANKS = """
     SELECT id, kind IN ('document', 'list') AS documents, source = 'export' AS exports,
-           iif(source = 'export', '', started_at) AS began, id AS name
+           iif(source = 'export', '', started_at) AS began, id AS name,
+           first_event_at IS NOT NULL OR state = 'interrupted' AS timed
     FROM streams WHERE id IN (?, ?)"""
 
 
@@ -209,7 +210,7 @@ def _fill(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
         count = remember(db, old["n"], new.at, "updated", _said_by(new))
         if count:
             missing["revision"] = old["revision"] + count
-        same = said_after(db, new, old["n"])
+        same = said_too(db, new, old["n"], old["stream_id"])
     same = new.finished and _was_finished(old) and same
     if not new.live and _makes(db, new, old, same=same, wins=False):
         missing |= {"stream_id": new.stream_id, "source": new.source}
@@ -254,13 +255,13 @@ def _makes(db: sqlite3.Connection, new: Message, old: sqlite3.Row, *, same: bool
     ranks = {row[0]: tuple(row) for row in db.execute(_RANKS, (new.stream_id, old["stream_id"]))}
     if len(ranks) < 2:
         return wins
-    theirs, ours = ranks[new.stream_id][1:], ranks[old["stream_id"]][1:]
+    (*theirs, _), (*ours, timed) = ranks[new.stream_id][1:], ranks[old["stream_id"]][1:]
     if theirs[0] != ours[0]:
         return bool(theirs[0] < ours[0])
     if not same:
         return wins
-    # One that broke off did not make what a document ended.
-    return (new.completed_at is None, *theirs) < (old["completed_at"] is None, *ours)
+    # One that broke off did not make what a document ended; of a body without times its state tells.
+    return (not new.finished, *theirs) < (timed and old["completed_at"] is None, *ours)
 
 
 def _known(new: Message, old: sqlite3.Row) -> dict[str, Any]:

@@ -33,10 +33,10 @@ def remember(db: sqlite3.Connection, number: int, at: int, reason: str, said: Sa
     return cursor.rowcount
 
 
-def said_after(db: sqlite3.Connection, new: Message, number: int) -> bool:
-    """Whether the row said the same still after this was seen: its exchange told it, before others changed it."""
-    known = "SELECT 1 FROM message_versions WHERE message_n = ? AND content IS ? AND replaced_at > ?"
-    return db.execute(known, (number, new.content, timestamp(new.at))).fetchone() is not None
+def said_too(db: sqlite3.Connection, new: Message, number: int, maker: str | None) -> bool:
+    """Whether the exchange that made the row told this as well, before others changed it."""
+    known = "SELECT 1 FROM message_versions WHERE message_n = ? AND content IS ? AND (stream_id = ? OR replaced_at > ?)"
+    return db.execute(known, (number, new.content, maker, timestamp(new.at))).fetchone() is not None
 
 
 def was_put_aside(db: sqlite3.Connection, new: Message, number: int) -> bool:
