@@ -36,6 +36,7 @@ from addon.segments import LeftSegments, SegmentReader, is_run, run_of, segments
 from addon.store.safekeeping import set_aside
 from addon.store.store import Store, StoreBusy
 from addon.wire.budget import weight
+from addon.yielding import Yielding
 
 SNAPSHOT_SECONDS = 0.19
 """How often a growing message is written: readers see it within a quarter of a second, wake-ups included."""
@@ -84,12 +85,13 @@ class _Source:
 class Recorder:
     """Follows the segments of one writer, and those that an earlier one left behind."""
 
-    def __init__(self, store: Store, folder: Path, writer: str, media: MediaFolder) -> None:
+    def __init__(self, store: Store, folder: Path, writer: str, media: MediaFolder, yielding: Yielding) -> None:
         self.counters = {"streams": 0, "messages": 0, "events_unrecognised": 0, "errors": 0, "retries": 0}
         self.counters |= {"files": 0, "thumbnail_failures": 0}
         self._store = store
         self._folder = folder
         self._writer = writer
+        self._yield = yielding
         self._sources: dict[Path, _Source] = {}
         self._batch: list[Record] = []
         self._weighed = self._weight = 0
@@ -108,16 +110,17 @@ class Recorder:
         self._batch.append(AbandonedTopics(now() - QUIET_MICROSECONDS, broken_off(Closing("lost"))))
         if is_run(self._writer):
             self._batch.append(Run(self._writer, now()))
-        alive = True
+        alive, due = True, self._due()
         while alive:
-            alive = _wait(self._pause())
+            alive = _wait(due)
             began = time.monotonic()
             self.step(final=not alive)
+            ended, due = time.monotonic(), self._due()
             if alive:
                 # Longer than it worked, so that under load most of the machine is left to the traffic; shorter where
                 # readers wait for a message.
-                rest, due = RESTS * (time.monotonic() - began), self._pause()
-                time.sleep(min(rest, MAX_REST_SECONDS if due is None else max(due, MIN_REST_SECONDS)))
+                longest = MAX_REST_SECONDS if due is None else max(due - ended, MIN_REST_SECONDS)
+                time.sleep(min(RESTS * (ended - began), longest))
         for made in self._thumbnailer.last(LAST_THUMBNAIL_SECONDS):
             self._thumbnails(made)
 
@@ -130,6 +133,7 @@ class Recorder:
                     self._read(source, record)
                 except Exception as error:
                     self._met(error, source, record.stream)
+                self._yield()
                 if len(self._batch) != self._weighed and self._batch_is_full():
                     self._flush()
             if source.reader.damaged and not source.failed:
@@ -273,13 +277,14 @@ class Recorder:
                         self._batch += capture.snapshot()
                     except Exception as error:
                         self._met(error, source, number)
+                    self._yield()
 
-    def _pause(self) -> float | None:
-        """Seconds until a growing message or a thumbnail is due, None when there is none."""
+    def _due(self) -> float | None:
+        """When (time.monotonic) a growing message or a thumbnail is due, None when there is none."""
         captures = [capture for source in self._sources.values() for capture in source.captures.values()]
-        due = [self._written_at.get(id(capture), 0.0) for capture in captures if capture.changed]
-        pauses = [max(0.0, min(due) + SNAPSHOT_SECONDS - time.monotonic())] if due else []
-        return min([*pauses, *([THUMBNAIL_SECONDS] if self._thumbnailer.working else [])], default=None)
+        due = [self._written_at.get(id(capture), 0.0) + SNAPSHOT_SECONDS for capture in captures if capture.changed]
+        made = [time.monotonic() + THUMBNAIL_SECONDS] if self._thumbnailer.working else []
+        return min([*due, *made], default=None)
 
     # -- the database ----------------------------------------------------------------------------------------------
 
@@ -331,9 +336,10 @@ class Recorder:
         report({"answer": {**asdict(summary), "title": title}, "counters": self.counters})
 
 
-def _wait(seconds: float | None) -> bool:
-    """Wait for a wake-up or the time to pass; False at the pipe's end."""
-    readable, _, _ = select.select([sys.stdin], [], [], seconds)
+def _wait(due: float | None) -> bool:
+    """Wait for a wake-up or until something is due; False at the pipe's end."""
+    left = None if due is None else max(0.0, due - time.monotonic())
+    readable, _, _ = select.select([sys.stdin], [], [], left)
     return not readable or bool(os.read(sys.stdin.fileno(), 4096))
 
 
@@ -371,20 +377,21 @@ def _give_way() -> None:
 
 
 def _record(database: Path, writer: str, *, durable: bool) -> None:
-    store = _opened(database, durable)
+    yielding = Yielding()
+    store = _opened(database, durable, yielding)
     report({"ready": os.getpid()})
     if durable:
         JournalSync(archive.inflight_folder(database)).start()
     media = MediaFolder(archive.media_folder(database))
-    Recorder(store, archive.inflight_folder(database), writer, media).run()
+    Recorder(store, archive.inflight_folder(database), writer, media, yielding).run()
     store.close()
 
 
-def _opened(database: Path, durable: bool) -> Store:
+def _opened(database: Path, durable: bool, yielding: Yielding) -> Store:
     attempts = 0
     while True:
         try:
-            return Store.open(database, durable=durable)
+            return Store.open(database, durable=durable, meanwhile=yielding)
         except StoreBusy as error:
             attempts += 1
             if attempts in (10, 100) or attempts % 1000 == 0:

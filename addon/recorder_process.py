@@ -5,7 +5,6 @@ Everything here runs on the proxy's event loop and never blocks it, except `stop
 
 import asyncio
 import contextlib
-import json
 import os
 import select
 import subprocess
@@ -14,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 WAKE_SECONDS = 0.05
 """How long chunks may collect before the recorder is woken: a batch is a transaction."""
@@ -150,7 +151,7 @@ class RecorderProcess:
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             try:
-                report = json.loads(line)
+                report = orjson.loads(line)
             except ValueError:
                 report = {"error": line.decode("utf-8", "replace")}
             if not isinstance(report, dict):

@@ -135,9 +135,11 @@ class LeftSegments:
 def segments(folder: Path) -> list[Path]:
     """The segments in a folder, oldest first as each writer made them; none when somebody has removed it."""
     try:
-        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith(SUFFIX))
     except (FileNotFoundError, NotADirectoryError):
         return []
+    return [folder / name for name in names]
 
 
 def is_run(writer: str) -> bool:

@@ -4,9 +4,8 @@
     scripts/bench              more rounds
 
 Both proxies run the whole time; each round sends the same streams through both, in random order, and compares the
-two. A service process and this client share the machine with them, so only the ratios mean something. Latency is
-from the service's write of an event to its arrival at the client, both on the machine's monotonic clock, of the
-events that come while all the streams are open.
+two. Paced answers take turns second by second (paced_benchmark.py). A service process and this client share the machine
+with them, so only the ratios mean something.
 """
 
 import argparse
@@ -21,25 +20,20 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts import loopback, scenes
+from scripts import loopback, paced_benchmark, scenes
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDON = ROOT / "addon" / "chatgpt_capture.py"
 
-UNPACED_STREAMS, PACED_STREAMS, EVENTS_PER_SECOND = 100, 50, 10
-CONCURRENCY = 20
-WORDS = 30
-OPENING_SECONDS = 0.5
-"""Paced answers begin within this time of one another: in step they would measure the queue that they make."""
+STREAMS, CONCURRENCY, WORDS = 100, 20, 30
+"""Of what is not paced: how many answers a round, how many at once, how long."""
 
 AROUND = {"v1": 16, "v0": 10}
 """How many events an answer has beside its words."""
-
-_STAMP = re.compile(rb": t=(\d+)\n")
 
 BARE = "def responseheaders(flow):\n    flow.response.stream = True\n"
 
@@ -61,15 +55,13 @@ def done():
 
 @dataclass
 class Arm:
-    """One of the two proxies and what it cost, a value a round."""
+    """One of the two proxies and what a case cost in it, a value a round."""
 
     name: str
     proxy: loopback.Proxy
     client: loopback.Reader = field(init=False)
     seconds: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    p50: list[float] = field(default_factory=list)
-    p99: list[float] = field(default_factory=list)
+    cpu: list[list[float]] = field(default_factory=list)
 
     def processes(self) -> list[int]:
         """The proxy and, for ours, its recorder."""
@@ -86,7 +78,7 @@ def main() -> int:
     if options.serve:
         return serve()
     began = time.monotonic()
-    rounds, paced_events = (3, 19) if options.quick else (12, 100)
+    rounds, paced_rounds = (5, 4) if options.quick else (20, 20)
     with tempfile.TemporaryDirectory() as temporary, loopback.service_apart("scripts.benchmark", "--serve") as upstream:
         folder = Path(temporary)
         print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}\n")
@@ -95,14 +87,14 @@ def main() -> int:
             proxy(folder / "ours", upstream, addon=True) as ours,
         ):
             arms = [Arm("bare", bare), Arm("ours", ours)]
-            asyncio.run(compare(arms, rounds, paced_events))
+            asyncio.run(compare(arms, rounds, paced_rounds))
         tap, calls = tap_cost(folder / "timed", upstream)
         print(f"\ntap: {tap} us median of {calls} chunks, in mitmdump")
     print(f"{time.monotonic() - began:.0f} s in all")
     return 0
 
 
-async def compare(arms: list[Arm], rounds: int, events: int) -> None:
+async def compare(arms: list[Arm], rounds: int, paced_rounds: int) -> None:
     """Print the table, a line a case as each is measured, then memory."""
     print("| case | throughput | p50 | p99 | proxy CPU | recorder CPU |\n| --- | --- | --- | --- | --- | --- |")
     grown = {arm.name: [memory(arm)] for arm in arms}
@@ -110,16 +102,14 @@ async def compare(arms: list[Arm], rounds: int, events: int) -> None:
     for encoding in encodings:
         for http2 in (False, True):
             label = f"{encoding}, HTTP/{'2' if http2 else '1.1'}"
-            paced = Load(encoding, http2, PACED_STREAMS, events - AROUND[encoding], 1 / EVENTS_PER_SECOND)
-            unpaced = Load(encoding, http2, UNPACED_STREAMS, WORDS, 0.0)
             async with contextlib.AsyncExitStack() as stack:
                 for arm in arms:
                     # Connections stay open over the rounds: a handshake costs more than many answers.
                     client = loopback.Reader(arm.proxy.port, arm.proxy.ca_path, http2=http2)
                     arm.client = await stack.enter_async_context(client)
-                    await send(arm.client, Load(encoding, http2, PACED_STREAMS, 5, 0.001, opening=0.0))
-                await measure(arms, f"unpaced, {label}", rounds, unpaced)
-                await measure(arms, f"paced, {label}", max(2, rounds // 2), paced)
+                    await send(arm.client, encoding, streams=paced_benchmark.STREAMS, at_once=paced_benchmark.STREAMS)
+                await measure_unpaced(arms, f"unpaced, {label}", encoding, rounds)
+                await measure_paced(arms, f"paced, {label}", encoding, paced_rounds)
             for arm in arms:
                 grown[arm.name].append(memory(arm))
     print()
@@ -130,72 +120,67 @@ async def compare(arms: list[Arm], rounds: int, events: int) -> None:
     print(f"memory, ours above bare: {above:.0f} MB (proxy and recorder together)")
 
 
-@dataclass(frozen=True)
-class Load:
-    """What one measurement sends; paced streams begin within `opening` seconds of one another."""
-
-    encoding: scenes.Encoding
-    http2: bool
-    streams: int
-    words: int
-    delay: float
-    opening: float = OPENING_SECONDS
-
-
-async def measure(arms: list[Arm], case: str, rounds: int, load: Load) -> None:
+async def measure_unpaced(arms: list[Arm], case: str, encoding: scenes.Encoding, rounds: int) -> None:
     """One row: medians over the rounds of ours divided by bare."""
-    recorder: list[float] = []
     for arm in arms:
-        arm.seconds, arm.cpu, arm.p50, arm.p99 = [], [], [], []
+        arm.seconds, arm.cpu = [], []
     for _ in range(rounds):
         for arm in random.sample(arms, len(arms)):
-            before = [cpu(process) for process in arm.processes()]
-            began = time.monotonic()
-            latencies = await send(arm.client, load)
-            arm.seconds.append(time.monotonic() - began)
-            used = [cpu(process) - earlier for process, earlier in zip(arm.processes(), before, strict=True)]
-            arm.cpu.append(used[0])
-            recorder += [used[1] / used[0]] if len(used) > 1 else []
-            if load.delay:
-                quantiles = statistics.quantiles(latencies, n=100)
-                arm.p50.append(quantiles[49])
-                arm.p99.append(quantiles[98])
+            with charged([arm]):
+                began = time.monotonic()
+                await send(arm.client, encoding)
+                arm.seconds.append(time.monotonic() - began)
     bare, ours = arms
-    throughput = f"{ratio(bare.seconds, ours.seconds):.2f} x" if not load.delay else ""
-    p50, p99 = (f"{ratio(ours.p50, bare.p50):.2f} x", f"{ratio(ours.p99, bare.p99):.2f} x") if load.delay else ("", "")
-    row = [case, throughput, p50, p99, f"{ratio(ours.cpu, bare.cpu):.2f} x", f"{statistics.median(recorder):.2f} x"]
-    print(f"| {' | '.join(row)} |", flush=True)
+    print_row(case, arms, throughput=f"{ratio(bare.seconds, ours.seconds):.2f} x")
 
 
-async def send(reader: loopback.Reader, load: Load) -> list[float]:
-    """All streams of a load; the seconds that each event took which came while all of them were open."""
-    slots = asyncio.Semaphore(load.streams if load.delay else CONCURRENCY)
+async def measure_paced(arms: list[Arm], case: str, encoding: scenes.Encoding, rounds: int) -> None:
+    """One row: quantiles over all rounds, ours divided by bare."""
+    for arm in arms:
+        arm.cpu = []
+    with charged(arms):
+        took = await paced_benchmark.latencies([arm.client for arm in arms], encoding, rounds, AROUND[encoding])
+    bare, ours = (statistics.quantiles(latencies, n=100) for latencies in took)
+    print_row(case, arms, p50=f"{ours[49] / bare[49]:.2f} x", p99=f"{ours[98] / bare[98]:.2f} x")
 
-    async def one() -> loopback.Arrivals:
-        await asyncio.sleep(random.uniform(0, load.opening) if load.delay else 0)
+
+@contextlib.contextmanager
+def charged(arms: list[Arm]) -> Iterator[None]:
+    """Note the seconds of CPU that each process of the arms takes meanwhile."""
+    before = [[cpu(process) for process in arm.processes()] for arm in arms]
+    yield
+    for arm, earlier in zip(arms, before, strict=True):
+        arm.cpu.append([cpu(process) - used for process, used in zip(arm.processes(), earlier, strict=True)])
+
+
+def print_row(case: str, arms: list[Arm], *, throughput: str = "", p50: str = "", p99: str = "") -> None:
+    bare, ours = ([used[0] for used in arm.cpu] for arm in arms)
+    recorder = ratio((used[1] for used in arms[1].cpu), ours)
+    print(f"| {case} | {throughput} | {p50} | {p99} | {ratio(ours, bare):.2f} x | {recorder:.2f} x |", flush=True)
+
+
+async def send(
+    reader: loopback.Reader, encoding: scenes.Encoding, *, streams: int = STREAMS, at_once: int = CONCURRENCY
+) -> None:
+    """Answers as fast as they go."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def one() -> None:
         async with slots:
-            return await reader.send_turn(f"words={load.words} delay={load.delay}", encoding=load.encoding)
+            await reader.send_turn(f"words={WORDS}", encoding=encoding)
 
-    answers = await asyncio.gather(*(one() for _ in range(load.streams)))
-    all_open, one_ends = max(answer[0][0] for answer in answers), min(answer[-1][0] for answer in answers)
-    return [
-        arrived - int(stamp) / 1e9
-        for answer in answers
-        for arrived, data in answer
-        if all_open < arrived < one_ends
-        for stamp in _STAMP.findall(data)
-    ]
+    await asyncio.gather(*(one() for _ in range(streams)))
 
 
-async def send_alone(proxy: loopback.Proxy, load: Load) -> None:
-    async with loopback.Reader(proxy.port, proxy.ca_path, http2=load.http2) as reader:
-        await send(reader, load)
+async def send_alone(proxy: loopback.Proxy) -> None:
+    async with loopback.Reader(proxy.port, proxy.ca_path, http2=True) as reader:
+        await send(reader, "v1")
 
 
 def tap_cost(home: Path, upstream: loopback.Upstream) -> tuple[str, str]:
     """Median microseconds of the tap in a real mitmdump, timed by an addon around it, and of how many calls."""
     with proxy(home, upstream, addon=True, script=TIMED) as timed:
-        asyncio.run(send_alone(timed, Load("v1", True, 40, WORDS, 0.0)))
+        asyncio.run(send_alone(timed))
         timed.stop()
         line = next(line for line in timed.log if line.startswith("TAP "))
     _, median, calls = line.split()
@@ -221,29 +206,26 @@ def proxy(home: Path, upstream: loopback.Upstream, *, addon: bool, script: str =
 
 
 def serve() -> int:
-    """Answer `words=N delay=S` with a scene of that length, each event stamped when it is written."""
+    """Answer `words=N` with a scene of that length; with `starts=S windows=A,B,...` each event at its time, stamped."""
     cache: dict[tuple[str, int, str], list[bytes]] = {}
 
     def respond(request: loopback.Request) -> loopback.Answer:
         prompt, exchange = scenes.asked(request.body)
         asked = dict(pair.split("=") for pair in prompt.split())
-        words, delay = int(asked["words"]), float(asked["delay"])
+        words = int(asked["words"])
         encoding = exchange["encoding"]
         # Another conversation each time would cost the service more than the proxy: a few in turn will do.
         key = (encoding, words, exchange["seed"][:1])
         if key not in cache:
             cache[key] = scenes.plain_answer(prompt, scenes.prose(words, key[2]), **exchange).events
-        chunks = stamp(cache[key]) if delay else cache[key]
-        return loopback.Answer(headers=loopback.EVENT_STREAM, chunks=chunks, delay=delay)
+        if "windows" not in asked:
+            return loopback.Answer(headers=loopback.EVENT_STREAM, chunks=cache[key])
+        pauses = paced_benchmark.pauses(float(asked["starts"]), [int(number) for number in asked["windows"].split(",")])
+        chunks = paced_benchmark.stamped(cache[key])
+        return loopback.Answer(headers=loopback.EVENT_STREAM, chunks=chunks, delay=pauses)
 
     loopback.serve(respond)
     return 0
-
-
-def stamp(events: list[bytes]) -> Iterator[bytes]:
-    """Each event with a comment that says when it was written."""
-    for event in events:
-        yield b": t=%d\n" % time.monotonic_ns() + event
 
 
 # -- what the machine says -------------------------------------------------------------------------------------------
@@ -266,7 +248,7 @@ def memory(arm: Arm) -> list[float]:
     return [count * os.sysconf("SC_PAGE_SIZE") / 1e6 for count in pages]
 
 
-def ratio(ours: list[float], bare: list[float]) -> float:
+def ratio(ours: Iterable[float], bare: Iterable[float]) -> float:
     """Median over the rounds of one divided by the other."""
     return statistics.median(a / b for a, b in zip(ours, bare, strict=True))
 

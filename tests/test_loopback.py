@@ -2,10 +2,12 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 import signal
 import ssl
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import brotli
 import httpx
 import pytest
 
-from scripts import loopback, scenes
+from scripts import loopback, paced_benchmark, scenes
 from scripts.loopback import Answer, Client, End, Proxy, Received, Request, Service, answer, fetch, send_turn
 from tests.reference import decode
 
@@ -317,9 +319,28 @@ def test_the_command_says_where_it_listens_and_ends_with_its_input() -> None:
 
 def test_a_service_apart_plays_what_its_module_serves_and_is_gone_with_its_context() -> None:
     with loopback.service_apart("scripts.benchmark", "--serve") as upstream:
-        received = send_turn(upstream.port, upstream.ca_path, "words=30 delay=0")
+        received = send_turn(upstream.port, upstream.ca_path, "words=30")
     assert received.body.endswith(b"data: [DONE]\n\n")
     assert not upstream.ca_path.exists()
+
+
+def test_paced_answers_keep_to_their_windows() -> None:
+    with loopback.service_apart("scripts.benchmark", "--serve") as upstream:
+        starts = time.monotonic() + 0.3
+        asked = f"words=4 starts={starts} windows=0,2"
+        received = send_turn(upstream.port, upstream.ca_path, asked)
+    written = [int(stamp) / 1e9 - starts for stamp in re.findall(rb": t=(\d+)\n", received.body)]
+    assert len(written) == 20
+    assert all(0 <= at < 1.5 for at in written[:10])
+    assert all(2 <= at < 3.5 for at in written[10:])
+    arrivals = [(starts + at + 0.007, b": t=%d\n" % round((starts + at) * 1e9)) for at in (0.1, 0.3, 1.2, 2.9)]
+    assert paced_benchmark.counted(arrivals, starts) == pytest.approx([0.007, 0.007])
+
+
+def test_windows_are_shared_out_a_round_at_a_time() -> None:
+    owned = paced_benchmark.windows(3, 5)
+    for number in range(5):
+        assert sorted(own[number] for own in owned) == [3 * number, 3 * number + 1, 3 * number + 2]
 
 
 def test_a_module_that_serves_nothing_says_so() -> None:

@@ -264,3 +264,13 @@ def test_a_run_begins_once_ends_once_and_its_counts_only_rise(archive: Archive) 
         "id": "1-a", "started_at": "2026-09-21T14:13:20.000000Z", "ended_at": "2026-09-21T14:13:20.000009Z",
         "streams": 4, "uncaptured": 1, "lost_chunks": 2, "lost_bytes": 700,
     }  # fmt: skip
+
+
+def test_it_calls_back_while_sqlite_works(archive: Archive) -> None:
+    called: list[int] = []
+    store = Store.open(archive.path, meanwhile=lambda: called.append(1))
+    opened = len(called)
+    store.write([STREAM, *(said(f"m{number}", "tide " * 100) for number in range(200))])
+    store.close()
+    assert len(called) > opened + 20
+    assert len(texts(archive)) == 200

@@ -64,6 +64,10 @@ _EVENT = [field.name for field in fields(TypedEvent)]
 _INSERT_EVENT = f"INSERT OR REPLACE INTO events ({', '.join(_EVENT)}) VALUES (:{', :'.join(_EVENT)})"
 
 
+_STEPS_BETWEEN = 500
+"""Of SQLite's virtual machine: some 0.1 ms."""
+
+
 class StoreBusy(Exception):
     """The batch could not be written now (locked, disk full): write it again later."""
 
@@ -80,13 +84,20 @@ class Store:
 
     @classmethod
     def open(
-        cls, path: Path, *, durable: bool = False, bulk: bool = False, texts: Callable[[bytes], str] | None = None
+        cls,
+        path: Path,
+        *,
+        durable: bool = False,
+        bulk: bool = False,
+        texts: Callable[[bytes], str] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> "Store":
         """Open or create the archive and bring it to the newest schema. Raises `ArchiveError`, `StoreBusy`.
 
         Of the first `DamagedArchive` is for a file of ours that is no sound database any more. With `durable` what has
         been written also survives a power loss, at the price of an fsync a batch. `bulk`: much is written at once.
-        `texts` reads SQLite's, for an archive in which they may be no UTF-8.
+        `texts` reads SQLite's, for an archive in which they may be no UTF-8. `meanwhile` is called some ten times a
+        millisecond while SQLite works.
         """
         archive.prepare(path)
         try:
@@ -98,6 +109,8 @@ class Store:
                 db.execute("PRAGMA wal_autocheckpoint = 8000")
             if texts is not None:
                 db.text_factory = texts
+            if meanwhile is not None:
+                db.set_progress_handler(meanwhile, _STEPS_BETWEEN)
             return cls(db, path)
         except OSError as error:
             raise StoreBusy(f"no copy of it can be made: {error.strerror}") from None

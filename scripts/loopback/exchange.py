@@ -49,7 +49,8 @@ class Answer:
     """What to send back. Each chunk is one write (one DATA frame, if flow control has room for it).
 
     `chunks` are taken one by one just before they are written, so a generator can put the time into them.
-    `delay` in seconds: a number is the pause between two chunks; a sequence gives the pause before each.
+    `delay` in seconds: a number is the pause between two chunks; an iterable gives the pause before each and is asked
+    for one after the other.
     `end`: "clean"; "reset" (RST_STREAM, over HTTP/1.1 a TCP RST); "cut" (the connection is closed without
     END_STREAM or the last chunk, which over HTTP/2 takes its other streams along); "garbled" (the same, over HTTP/1.1
     after `GARBLE`); "hang" (nothing, until the
@@ -59,7 +60,7 @@ class Answer:
     status: int = 200
     headers: Sequence[Header] = ()
     chunks: Iterable[bytes] = ()
-    delay: float | Sequence[float] = 0.0
+    delay: float | Iterable[float] = 0.0
     end: End = "clean"
 
 
@@ -68,7 +69,7 @@ def answer(
     *,
     coding: str = "identity",
     headers: Sequence[Header] = EVENT_STREAM,
-    delay: float | Sequence[float] = 0.0,
+    delay: float | Iterable[float] = 0.0,
     end: End = "clean",
 ) -> Answer:
     """A stream of chunks that are encoded here, each one readable as soon as it has arrived."""
