@@ -103,6 +103,13 @@ def test_the_page_is_written_private_and_whatever_titles_say_only_its_own_script
     assert "script-src 'unsafe" not in policy
 
 
+# Words of the tiles that stand out of them when a figure is as large as this.
+OVERFLOWING = """(figure) => [...document.querySelectorAll("dd, dt")].filter((words) => {
+    if (words.tagName === "DD") words.textContent = figure;
+    return words.scrollWidth > words.clientWidth;
+}).map((words) => words.textContent)"""
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_a_browser_draws_the_charts_and_asks_nobody(tmp_path: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
@@ -121,6 +128,8 @@ def test_a_browser_draws_the_charts_and_asks_nobody(tmp_path: Path) -> None:
         page.goto((tmp_path / "year.html").as_uri())
         drawn = {name: page.locator(f"#{name} svg").count() for name in ("models", "hours", "thinking", "sites")}
         cells = page.locator("#activity rect").count()
+        ticks = page.locator("[aria-label$='tick label'] text, [aria-label$='legend'] text").all_text_contents()
+        minutes = page.locator("#thinking [aria-label='y-axis tick label'] text").all_text_contents()
         for width in (390, 1200):
             for scheme in ("dark", "light"):
                 # An open page is drawn again.
@@ -130,10 +139,13 @@ def test_a_browser_draws_the_charts_and_asks_nobody(tmp_path: Path) -> None:
                 assert page.evaluate("document.documentElement.scrollWidth") == width
                 charts = page.evaluate("[...document.querySelectorAll('figure > svg, svg')].map(c => c.clientWidth)")
                 assert max(charts) in range(width // 2, width)
+                assert page.evaluate(OVERFLOWING, "36,996,398") == []
         browser.close()
     assert complaints == []
     assert min(drawn.values()) >= 1
     assert cells >= 365 + 2
+    assert {"0", "1", "2", "Jun"} <= set(ticks)  # two answers in a month
+    assert [tick for tick in ticks if "." in tick and tick[0].isdigit()] == minutes
     assert [url.partition(":")[0] for url in asked if not url.startswith("data:")] == ["file"]
 
 
@@ -149,10 +161,13 @@ def test_what_there_is_no_report_of_is_one_line(tmp_path: Path) -> None:
         pass
     with archive_at(tmp_path / "a.db") as archive:
         a_year(archive)
+    with archive_at(tmp_path / "later.db") as archive:
+        archive.record(v1(shown(said("U", "user", "Why?", 1_770_000_000.0))))
     (tmp_path / "taken").mkdir()
     for database, arguments, words in (
         (tmp_path / "empty.db", (), "holds no message yet"),
         (tmp_path / "a.db", ("--year", "2019"), "holds nothing of 2019, but of 2025 to 2026"),
+        (tmp_path / "later.db", ("--year", "2019"), "holds nothing of 2019, but of 2026\n"),
         (tmp_path / "none.db", (), ""),
         (tmp_path / "a.db", (tmp_path / "missing" / "folder" / "x.html",), "missing does not exist"),
         (tmp_path / "a.db", (tmp_path / "taken",), "is a directory"),

@@ -35,7 +35,8 @@ def command(file: Path | None, year: int | None, database: Path) -> None:
         year = year or known[1]
         year_of = figures(db, year)
         if not year_of.days:
-            raise click.ClickException(f"{database}: holds nothing of {year}, but of {known[0]} to {known[1]}")
+            there = " to ".join(map(str, sorted(set(known))))
+            raise click.ClickException(f"{database}: holds nothing of {year}, but of {there}")
         page = report_page(year_of, StoredFiles(database))
     path = (file or Path(f"chatgpt-{year}.html")).expanduser()
     with ExportFolder(path.parent) as folder, folder.writing(path.name) as out:

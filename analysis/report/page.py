@@ -71,9 +71,10 @@ def _headline(year: Year) -> Markup:
 
 
 def _threads(year: Year) -> Markup:
-    line = Markup('<li dir="auto">{} <small>{} messages</small></li>')
+    line = Markup('<li dir="auto">{} <small>{:,} message{}</small></li>')
     items = Markup("").join(
-        line.format(thread["title"] or UNTITLED, f"{thread['messages']:,}") for thread in year.threads
+        line.format(thread["title"] or UNTITLED, thread["messages"], "s" if thread["messages"] != 1 else "")
+        for thread in year.threads
     )
     return Markup("<section><h2>Longest conversations</h2><ol>{}</ol></section>\n").format(items) if items else items
 

@@ -13,7 +13,13 @@ function drawAll() {
   const small = width < 560;
   const few = dark.matches ? "#1d4560" : "#cfe5f5", many = dark.matches ? "#9bdcff" : "#0b4f86";
   const violet = dark.matches ? "#a78bfa" : "#7a5cc4", blue = dark.matches ? "#4fb3d9" : "#2a7f9e";
-  const most = d3.max(year.sites, (row) => row.answers);
+  // What is counted in ones has no ticks between them.
+  const whole = (number) => (Number.isInteger(number) ? number.toLocaleString("en") : "");
+  const counts = (label, most, count) => ({
+    grid: true, label, ticks: d3.ticks(0, most, count).filter(Number.isInteger), tickFormat: whole,
+  });
+  const total = (rows) => d3.sum(rows, (row) => row.answers);
+  const answers = d3.max(d3.rollup(year.models, total, (row) => row.month).values());
   const shades = { type: "linear", range: [few, many], interpolate: "lab", domain: [1, 1] };
   const shaded = (rows) => ({ ...shades, domain: [1, Math.max(2, d3.max(rows, (row) => row.prompts))] });
   const monthly = { domain: months, tickFormat: (month) => (small ? name(month)[0] : name(month)), label: null };
@@ -40,7 +46,7 @@ function drawAll() {
       },
     },
     y: { domain: d3.range(7), tickFormat: (number) => (number % 2 ? weekdays[number] : ""), tickSize: 0, label: null },
-    color: { ...shaded(year.days), legend: !small, label: "prompts a day" },
+    color: { ...shaded(year.days), legend: !small, label: "prompts a day", tickFormat: whole },
     marks: [
       Plot.cell(d3.utcDays(first, new Date(Date.UTC(Number(year.year) + 1, 0, 1))), { ...at, fill: "var(--tile)" }),
       Plot.cell(year.days, {
@@ -50,7 +56,7 @@ function drawAll() {
     ],
   });
   draw("models", year.models, {
-    height: small ? 240 : 320, x: monthly, y: { grid: true, label: "answers" },
+    height: small ? 240 : 320, x: monthly, y: counts("answers", answers, 6),
     color: { legend: true, scheme: "tableau10" },
     marks: [Plot.barY(year.models, { x: "month", y: "answers", fill: "model", order: "-sum", tip: true })],
   });
@@ -70,7 +76,7 @@ function drawAll() {
   });
   draw("sites", year.sites, {
     height: 60 + 24 * year.sites.length, marginBottom: 40, marginLeft: Math.min(220, Math.round(width * 0.45)),
-    x: { grid: true, label: "answers that cite it", interval: Math.ceil(most / (small ? 4 : 8)), tickFormat: "d" },
+    x: counts("answers that cite it", d3.max(year.sites, (row) => row.answers), small ? 4 : 8),
     y: { label: null, tickSize: 0 },
     marks: [Plot.barX(year.sites, { x: "answers", y: "site", fill: blue, sort: { y: "-x" }, tip: true })],
   });
