@@ -249,11 +249,11 @@ def test_a_long_conversation_is_shown_in_pieces(tmp_path: Path, showcase: Path) 
         )
     client = Client(database)
     last = client.ask("/-/archive/c/long").text
-    assert ("words 449" in last, "words 249<" in last, "250 earlier messages" in last) == (True, False, True)
+    assert ("words 449" in last, "words 299<" in last, "300 earlier messages" in last) == (True, False, True)
     first = client.ask("/-/archive/c/long?page=0").text
-    assert ("words 0<" in first, "words 199<" in first, "250 later messages" in first) == (True, True, True)
+    assert ("words 0<" in first, "words 149<" in first, "300 later messages" in first) == (True, True, True)
     at = client.ask("/-/archive/c/long?at=m210").text
-    assert ("words 210<" in at, "200 earlier messages" in at, "50 later messages" in at) == (True, True, True)
+    assert ("words 210<" in at, "150 earlier messages" in at, "150 later messages" in at) == (True, True, True)
 
 
 def test_canvas_documents_stand_under_the_thread_as_they_were_last(

@@ -18,7 +18,7 @@ from analysis.queries.conversations import UNTITLED, in_short, stored_conversati
 from analysis.rendering import document, without_marks
 from analysis.tree import Step, Tree
 
-WINDOW = 200
+WINDOW = 150
 """How many messages a page shows."""
 
 _OUTLINE = 80
