@@ -9,11 +9,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from addon.answers.capture import Capture, Closing, Opening
 from addon.store.store import Store
 from analysis import commands
+from analysis.cli import cli
 from scripts.demonstration import ACTS
 from scripts.loopback import turn_request
 from tests.asking import ask
@@ -84,6 +86,32 @@ def test_each_command_prints_what_the_readme_shows(demo: sqlite3.Connection, com
     path = demo.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
     printed = ask(Path(path), *shlex.split(command)).stdout
     assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
+
+
+def examples() -> list[str]:
+    """What the help of each command shows, but for those that go on until somebody ends them, or ask for other files."""
+    others = {"browse", "completion", "import", "merge", "tail"}
+    shown = {name: command.help or "" for name, command in all_commands().items() if name not in others}
+    found = [re.findall(r"^ *chatgpt-capture (.*?)(?: \|.*)?$", text, re.MULTILINE) for text in shown.values()]
+    assert all(found)
+    return [line for lines in found for line in lines]
+
+
+def all_commands() -> dict[str, click.Command]:
+    context = click.Context(cli)
+    commands = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in commands.items() if command is not None}
+
+
+@pytest.mark.parametrize("example", examples())
+def test_each_example_in_the_help_can_be_given_to_the_archive_of_the_demo(
+    demo: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str
+) -> None:
+    database = tmp_path / "demo.db"
+    with contextlib.closing(sqlite3.connect(database)) as copy:
+        demo.backup(copy)
+    monkeypatch.chdir(tmp_path)
+    ask(database, *shlex.split(example))
 
 
 def test_where_the_command_is_stands_before_it_is_first_given_by_its_name() -> None:

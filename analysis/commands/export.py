@@ -56,7 +56,7 @@ def command(  # noqa: PLR0913 - each is an option
     With - as FOLDER, --json and --jsonl are written to standard output, without files.
 
     \b
-    chatgpt-capture export --markdown notes --since 2026-11
+    chatgpt-capture export --markdown notes --since 2026-09
     chatgpt-capture export --jsonl - --model gpt-5 --branches | wc -l
     """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.exports.forms import Task

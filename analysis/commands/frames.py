@@ -32,7 +32,7 @@ def command(stream: str, form: str | None, database: Path) -> None:
 
     \b
     chatgpt-capture frames last
-    chatgpt-capture frames 6a341652 --json
+    chatgpt-capture frames last --json
     chatgpt-capture frames last --flow
     """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.frames import frames

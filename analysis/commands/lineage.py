@@ -22,7 +22,7 @@ def command(generation: str, form: Form | None, database: Path) -> None:
     """Show the line of the image whose generation begins with GEN_ID, as a tree. `images` lists the ids.
 
     \b
-    chatgpt-capture lineage 177c24b9
+    chatgpt-capture lineage f304baa0
     """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.queries.archive import identify
     from analysis.queries.images import LineageImage, lineage

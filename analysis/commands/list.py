@@ -28,7 +28,7 @@ def command(
     """List conversations, the last active first; with WORDS those that have them in their title or in a message.
 
     \b
-    chatgpt-capture list --since 2026-11 --model gpt-5
+    chatgpt-capture list --since 2026-09 --model gpt-5
     chatgpt-capture list lighthouse --images
     """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.queries.conversations import ConversationSummary, conversations

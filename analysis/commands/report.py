@@ -19,7 +19,7 @@ def command(file: Path | None, year: int | None, database: Path) -> None:
 
     \b
     chatgpt-capture report
-    chatgpt-capture report --year 2025 last-year.html
+    chatgpt-capture report --year 2026 year.html
     """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.exports.folder import ExportFolder
     from analysis.exports.media import StoredFiles

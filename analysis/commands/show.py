@@ -36,7 +36,7 @@ def command(  # noqa: PLR0913 - each is an option
 
     \b
     chatgpt-capture show last
-    chatgpt-capture show 6a341652 --branch 1f0c --all
+    chatgpt-capture show 092af95b --branch 57683b63 --all
     """  # noqa: D301 - click's mark for lines that stay as they are
     from addon.archive import media_folder
     from analysis.queries.archive import identify

@@ -32,7 +32,7 @@ def command(  # noqa: PLR0913 - each is an option
     \b
     chatgpt-capture sources
     chatgpt-capture sources --sites
-    chatgpt-capture sources moon --in 6a341652 --csv
+    chatgpt-capture sources moon --in 95c50a55 --csv
     """  # noqa: D301 - click's mark for lines that stay as they are
     from analysis.queries.archive import identify
     from analysis.queries.sources import CitedPage, CitedSite, cited_pages, cited_sites
