@@ -5,11 +5,14 @@ tells, headers and cookies quoted in text, keys with a known prefix; also where 
 percent signs or in base64. Nothing that is replaced holds a quotation mark, so JSON stays JSON.
 
 Every repetition is possessive or begins where no other can: the time is linear in the data, whatever somebody puts
-into it.
+into it. Each expression begins with a letter, which `re` looks for quickly, and no piece of the data is made an object
+of its own unless it has to go: megabytes may come at once.
 """
 
 import base64
 import re
+from collections.abc import Iterable, Iterator
+from io import BytesIO
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 REDACTED = b"redacted"
@@ -22,7 +25,14 @@ SECRET_KEYS = (
 
 _MOST_ENCODINGS = 3
 
-_RUN = re.compile(rb'((?:[^"\\\s?]|\\[/u])++)(?:\?(?:[^"\\\s]|\\[/u])++)?+')
+
+def _at_start(*words: bytes, of: bytes = rb"a-z0-9") -> bytes:
+    """An expression for any of these, in a place before which stands none of the characters `of`."""
+    return b"|".join(rb"%s(?<![%s]%s)%s" % (word[:1], of, word[:1], word[1:]) for word in words)
+
+
+# A word with a query, from the beginning of the word.
+_WITH_QUERY = re.compile(rb'(?<![^"\\\s?])(?<!\\(?=[/u]))((?:[^"\\\s?]++|\\[/u])++)\?((?:[^"\\\s]++|\\[/u])++)')
 SIGNED = re.compile(
     rb"(?i)\Awss?:|oaiusercontent\.com|blob\.core\.windows\.net|webpubsub\.azure\.com|ws\.chatgpt\.com|estuary(?:\\?/)content"
 )
@@ -38,27 +48,37 @@ JWT = re.compile(
     rb"[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+){0,4}+"
 )
 
-_NAMED = rb"(?:token|secret|password|api[_-]?key|(?<![A-Za-z0-9])(?:sig|signature|verify|jwt|authorization)" + (
-    rb"|(?<![A-Za-z0-9])x-(?:amz|goog)-(?:signature|credential|security-token)"
-    rb"|session-token\.[0-9]|cf_clearance|__cf_bm|_cfuvid|_puid|oai-sc)"
+# For data in lower case, down to `_BEARER`; what has to go is the group.
+_NAMED = (
+    rb"token|secret|password|api[_-]?key|session-token\.[0-9]|cf_clearance|__cf_bm|_cfuvid|_puid|oai-sc|"
+    + _at_start(rb"sig", rb"signature", rb"verify", rb"jwt", rb"authorization", rb"x-(?:amz|goog)-credential")
 )
-_ASSIGNED = re.compile(rb'(?i)(%s(?:=|%%3D))((?:[^"\'\\\s&;,%%<>)\]}]|%%(?!2[26C]|3B)|\\+/)++)' % _NAMED)
+_ASSIGNED = re.compile(rb"""(?:%s)(?:=|%%3d)((?:[^"'\\\s&;,%%<>)\]}]++|%%(?!2[26c]|3b)|\\++/)++)""" % _NAMED)
 _QUOTED = re.compile(
-    rb"(?i)(%s(?:\\*+[\"'])?+\s*+[:=]\s*+\\*+[\"'])((?:[^\"'\\]|\\+[/u])++)"
-    % _NAMED.replace(rb"|session-", rb"|cookie|session-")
+    rb"""(?:cookie|%s)(?:\\*+["'])?+\s*+[:=]\s*+\\*+["']((?:[^"'\\]++|\\++[/u])++)""" % _NAMED,
 )
-_BEARER = re.compile(rb"(?i)(?<![A-Za-z0-9])(bearer(?:\s|%20|\+)\s*+)[A-Za-z0-9._~+/=-]{16,}+")
 _HEADER = re.compile(
-    rb"(?i)(?<![A-Za-z0-9_-])((?:(?:proxy-)?authorization|x-[a-z-]{0,40}token|openai-sentinel-[a-z-]{1,60}|x-oai-is)\s*+:\s*+)"
-    rb"([^\"'\\\s,;]++(?: [^\"'\\\s,;]++)?+)"
+    rb"""(?:%s)\s*+:\s*+([^"'\\\s,;]++(?: [^"'\\\s,;]++)?+)"""
+    % _at_start(
+        rb"authorization", rb"proxy-authorization", rb"x-[a-z-]{0,40}token", rb"x-oai-is",
+        rb"openai-sentinel-[a-z-]{1,60}", of=rb"a-z0-9_-",
+    )
+)  # fmt: skip
+_COOKIE = re.compile(
+    rb"""(?:%s)\s*+:\s*+([^"'\\\s=;]{1,100}+=[^"'\\\r\n]++)""" % _at_start(rb"cookie", rb"set-cookie", of=rb"a-z0-9_-")
 )
-_COOKIE = re.compile(rb"(?i)(?<![A-Za-z0-9_-])((?:set-)?cookie\s*+:\s*+)([^\"'\\\s=;]{1,100}+=[^\"'\\\r\n]++)")
-_KEY = re.compile(rb"(?<![A-Za-z0-9])(?:sk-(?:proj-|sess-)?[A-Za-z0-9_-]{32,}+|gAAAAA[A-Za-z0-9_-]{40,}+)")
+_BEARER = re.compile(rb"(?:%s)(?:\s|%%20|\+)\s*+([a-z0-9._~+/=-]{16,}+)" % _at_start(rb"bearer"))
+_KEY = re.compile(
+    _at_start(rb"sk-(?:proj-|sess-)?[A-Za-z0-9_-]{32,}+", rb"gAAAAA[A-Za-z0-9_-]{40,}+", of=rb"A-Za-z0-9")
+)
 # What JSON and an Authorization header begin with in base64; what begins with `{"` is taken for a JWT.
 _BASE64 = re.compile(
-    rb"(?<![A-Za-z0-9+/_-])(?:eyA|ewo|ew0|W3s|WyJ|WyA|Wwo|QmVhcmVy|QXV0aG9y)[A-Za-z0-9+/_-]{20,}+={0,2}+"
+    rb"(?:%s)[A-Za-z0-9+/_-]{20,}+={0,2}+"
+    % _at_start(
+        rb"eyA", rb"ewo", rb"ew0", rb"W3s", rb"WyJ", rb"WyA", rb"Wwo", rb"QmVhcmVy", rb"QXV0aG9y", of=rb"A-Za-z0-9+/_-"
+    )
 )
-_PERCENT = re.compile(rb'(?<![^\s"\\<>])(?:[^\s"\\<>%]|%(?![0-9A-Fa-f]{2}))*+%[0-9A-Fa-f]{2}[^\s"\\<>]*+')
+_PERCENT = re.compile(rb'(?<![^\s"\\<>])(?:[^\s"\\<>%]++|%(?![0-9A-Fa-f]{2}))*+%[0-9A-Fa-f]{2}[^\s"\\<>]*+')
 
 # One of these stands in whatever the expressions above find, and in each name of `SECRET_KEYS`; lower case. One of the
 # second in each signed URL.
@@ -100,15 +120,16 @@ def clean_shapes(data: bytes, encodings: int = 0) -> bytes:
     """`data` without anything that has the form of a credential; the same object when there is none."""
     if not may_hold_secrets(data):
         return data
-    clean = JWT.sub(REDACTED, data)
-    clean = _RUN.sub(_without_query, clean)
-    for shape in (_QUOTED, _ASSIGNED, _HEADER, _COOKIE):
-        clean = shape.sub(_without_value, clean)
-    clean = _BEARER.sub(rb"\1" + REDACTED, clean)
-    clean = _KEY.sub(REDACTED, clean)
+    clean = _without(data, ((*match.span(), REDACTED) for match in JWT.finditer(data)))
+    if b"?" in clean:
+        clean = _without(clean, _queries(clean))
+    for shape in (_QUOTED, _ASSIGNED, _HEADER, _COOKIE, _BEARER):
+        clean = _without(clean, _values(shape, clean))
+    clean = _without(clean, ((*match.span(), REDACTED) for match in _KEY.finditer(clean)))
     if encodings < _MOST_ENCODINGS:
-        clean = _BASE64.sub(lambda run: _without_encoded(run, encodings), clean)
-        clean = _PERCENT.sub(lambda run: _percent_decoded(run, encodings), clean)
+        clean = _without(clean, _encoded(clean, encodings))
+        if b"%" in clean:
+            clean = _without(clean, _percent_encoded(clean, encodings))
     return clean if clean != data else data
 
 
@@ -125,28 +146,51 @@ def unsigned(url: bytes, query: bytes) -> bytes:
     return named[1] + b"&" + REDACTED if named else REDACTED
 
 
-def _without_query(match: re.Match[bytes]) -> bytes:
-    url = match[1]
-    query = match[0][len(url) + 1 :]
-    if not query:
-        return match[0]
-    if SIGNED.search(url):
-        return url + b"?" + unsigned(url, query)
-    # Azure's signatures say from when to when and for whom, whatever the host.
-    return url + b"?" + _SHARED_ACCESS.sub(rb"\1=" + REDACTED, query) if _HAS_SIGNATURE.search(query) else match[0]
+type _Changes = Iterable[tuple[int, int, bytes]]
+"""From where to where something else stands, and what; in their order."""
 
 
-def _without_value(match: re.Match[bytes]) -> bytes:
-    return match[0] if match[2].startswith(REDACTED) else match[1] + REDACTED
+def _without(data: bytes, changes: _Changes) -> bytes:
+    done, clean = 0, BytesIO()
+    with memoryview(data) as view:
+        for start, end, left in changes:
+            clean.write(view[done:start])
+            clean.write(left)
+            done = end
+        if not done:
+            return data
+        clean.write(view[done:])
+    return clean.getvalue()
 
 
-def _without_encoded(match: re.Match[bytes], encodings: int) -> bytes:
-    run = match[0].rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    decoded = base64.b64decode(run[: len(run) - (len(run) % 4 == 1)] + b"=" * (-len(run) % 4))
-    return match[0] if clean_shapes(decoded, encodings + 1) is decoded else REDACTED
+def _queries(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    for match in _WITH_QUERY.finditer(data):
+        url, query = match.groups()
+        if SIGNED.search(url):
+            yield *match.span(2), unsigned(url, query)
+        elif _HAS_SIGNATURE.search(query):
+            # Azure's signatures say from when to when and for whom, whatever the host.
+            yield *match.span(2), _SHARED_ACCESS.sub(rb"\1=" + REDACTED, query)
 
 
-def _percent_decoded(match: re.Match[bytes], encodings: int) -> bytes:
-    decoded = unquote_to_bytes(match[0])
-    clean = clean_shapes(decoded, encodings + 1)
-    return match[0] if clean is decoded else quote_from_bytes(clean, safe=":/?#&=@,;").encode()
+def _values(shape: re.Pattern[bytes], data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    for match in shape.finditer(data.lower()):
+        start, end = match.span(1)
+        if shape is _BEARER or not data.startswith(REDACTED, start, end):
+            yield start, end, REDACTED
+
+
+def _encoded(data: bytes, encodings: int) -> Iterator[tuple[int, int, bytes]]:
+    for match in _BASE64.finditer(data):
+        run = match[0].rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+        decoded = base64.b64decode(run[: len(run) - (len(run) % 4 == 1)] + b"=" * (-len(run) % 4))
+        if clean_shapes(decoded, encodings + 1) is not decoded:
+            yield *match.span(), REDACTED
+
+
+def _percent_encoded(data: bytes, encodings: int) -> Iterator[tuple[int, int, bytes]]:
+    for match in _PERCENT.finditer(data):
+        decoded = unquote_to_bytes(match[0])
+        clean = clean_shapes(decoded, encodings + 1)
+        if clean is not decoded:
+            yield *match.span(), quote_from_bytes(clean, safe=":/?#&=@,;").encode()

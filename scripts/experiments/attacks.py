@@ -1,6 +1,8 @@
 """Streams that mean harm, by name: what an upstream could send to fill memory, take time or break a reader."""
 
 import json
+import random
+import string
 import struct
 import sys
 import zlib
@@ -233,6 +235,34 @@ def secret_quotes() -> Chunks:
         yield b"data: " + b'"token" :' * 100_000 + b"\n\ndata: " + b"wss:?" * 200_000 + b"\n\n"
 
 
+def random_letters() -> Chunks:
+    """One event of what has no end to a reader, and no form to whoever looks for credentials in it."""
+    letters = bytes.maketrans(bytes(range(256)), bytes(string.ascii_letters[n % 52].encode()[0] for n in range(256)))
+    chance = random.Random(1)
+    yield HEAD + b"data: "
+    for _ in range(64):
+        yield chance.randbytes(MEGABYTE).translate(letters)
+
+
+def words_like_credentials() -> Chunks:
+    """Long events that are looked through for credentials, and each of their words tells of some."""
+    words = (
+        b"token",
+        b"question?",
+        b"sig",
+        b"100%25",
+        b"Bearer",
+        b"cookie:",
+        b"key=",
+        b"a",
+        b"https://a.b/c?d",
+        b"\\u",
+    )
+    text = b" ".join(random.Random(1).choices(words, k=2 * MEGABYTE))
+    for _ in range(4):
+        yield b'data: {"type":"surprise","said":"%s"}\n\n' % text
+
+
 def document(value: bytes, megabytes: int) -> Chunks:
     """A conversation that the page loads, with nothing in it but values that take memory."""
     body = (value + b",") * (megabytes * MEGABYTE // (len(value) + 1)) + value
@@ -272,6 +302,8 @@ ATTACKS: Mapping[str, tuple[str, Callable[[], Chunks]]] = {
     "document-of-texts": ("", lambda: document(b'"' + b"w" * 10_000 + b'"', 47)),
     "odd-values": ("", odd_values),
     "secret-quotes": ("", secret_quotes),
+    "random-letters": ("", random_letters),
+    "words-like-credentials": ("", words_like_credentials),
 }
 
 DOCUMENT: Mapping[str, Any] = {
