@@ -228,6 +228,8 @@ def test_an_answer_that_hangs_ends_with_the_service(http2: bool) -> None:
         service = stack.enter_context(Service(play))
         async with Client(service.port, service.ca_path, http2=http2) as client:
             hanging = asyncio.create_task(client.fetch(f"{SITE}/end/hang"))
+            while not service.requests:
+                await asyncio.sleep(0.01)
             done, _ = await asyncio.wait({hanging}, timeout=0.2)
             assert not done
             await asyncio.to_thread(stack.close)
