@@ -171,6 +171,18 @@ def test_what_only_one_of_them_has_without_raw_bodies_is_merged_by_what_its_rows
             }  # fmt: skip
 
 
+def test_what_a_list_without_a_raw_body_told_later_stays(tmp_path: Path) -> None:
+    first = captured(tmp_path / "first.db", [loaded("Once a day.", 0)])
+    with archive_at(first) as archive:
+        listed = {"items": [{"id": "talk", "title": "Late"}]}
+        archive.load("conversations", listed, kind="list", at=STARTED + 9 * HOUR, keep_raw=False)
+    second = captured(tmp_path / "second.db", [loaded("Twice a day.", 1)])
+    assert merge(first, second).again == 1
+    with archive_at(first) as archive:
+        assert archive.row("SELECT title FROM conversations") == {"title": "Late"}
+        assert archive.message("A")["text"] == "Twice a day."
+
+
 def test_a_conversation_that_is_being_captured_is_completed_by_the_next_merge(tmp_path: Path) -> None:
     first, second, whole = halves(tmp_path, "busy", 20)
     with archive_at(first) as archive:

@@ -242,6 +242,20 @@ def test_what_somebody_without_evidence_told_later_stays(archive: Archive) -> No
     assert archive.dump() == before
 
 
+def test_what_a_list_without_evidence_told_later_stays(archive: Archive) -> None:
+    node = {"id": "A", "parent": "R", "message": message("A", "Half", status=FINISHED)}
+    document = {"conversation_id": "talk", "title": "Early", "current_node": "A", "mapping": {"A": node}}
+    archive.load("conversation", document, at=STARTED, parameters={"conversation_id": "talk"})
+    listed = {"items": [{"id": "talk", "title": "Late"}]}
+    archive.load("conversations", listed, kind="list", at=STARTED + 9_000_000, keep_raw=False)
+    before = archive.dump()
+    assert changes(again(archive)) == {}
+    assert archive.dump() == before
+    edit(archive, "UPDATE conversations SET current_node = 'spoilt'")
+    again(archive)
+    assert archive.dump() == before
+
+
 def test_a_document_that_could_not_be_decoded_is_no_evidence(archive: Archive) -> None:
     archive.load("conversation", b"junk", content_encoding="gzip", parameters={"conversation_id": "talk"})
     before = archive.dump()

@@ -1,7 +1,7 @@
 """What a scratch database begins with before exchanges are replayed into it: all that no evidence tells.
 
 Messages and images that an exchange without evidence made, with what hangs on them; every exchange and every asset,
-since others refer to them; the conversations to which something without evidence belongs (`mixed`).
+since others refer to them; the conversations to which something without evidence belongs (`mixed`), or may.
 """
 
 import contextlib
@@ -14,10 +14,15 @@ from addon.upkeep.bad_values import BadValue, take_out
 
 _MESSAGES = "SELECT n FROM kept.messages WHERE stream_id IS NULL OR stream_id NOT IN (SELECT id FROM evidence)"
 
+# Nobody knows of which conversations a list, or an update beside the answers, told whose body is not there.
+_UNREAD_LIST = """EXISTS (
+    SELECT 1 FROM kept.streams WHERE conversation_id IS NULL AND kind IN ('document', 'list', 'topic')
+      AND source <> 'export' AND id NOT IN (SELECT id FROM evidence))"""
+
 _SEED = {
     "streams": "",
     "assets": "",
-    "conversations": "WHERE id IN (SELECT id FROM mixed)",
+    "conversations": f"WHERE id IN (SELECT id FROM mixed) OR {_UNREAD_LIST}",
     "messages": f"WHERE n IN ({_MESSAGES})",
     "message_versions": f"WHERE message_n IN ({_MESSAGES})",
     "message_assets": f"WHERE message_n IN ({_MESSAGES})",
@@ -72,6 +77,7 @@ def seed_some(rebuilt: Path, database: Path, evidence: Sequence[str], conversati
             "streams",
             f"WHERE conversation_id IS NULL OR conversation_id {_CHOSEN} OR id IN (SELECT id FROM evidence)",
         )
+        _copy(db, "conversations", f"WHERE id {_CHOSEN} AND {_UNREAD_LIST}")
         _copy(db, "assets", "")
         db.execute("UPDATE main.assets SET stream_id = NULL WHERE stream_id NOT IN (SELECT id FROM main.streams)")
 
