@@ -300,6 +300,42 @@ def test_rows_without_sense_are_left_out_and_counted(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("table", ["messages", "streams", "asset_urls", "files", "conversations"])
+def test_texts_that_are_no_utf_8_are_read_as_far_as_they_are_and_told(tmp_path: Path, table: str) -> None:
+    with archive_at(tmp_path / "second.db") as other:
+        turn("one")(other)
+        with_file(other)
+    columns = {
+        "messages": "text",
+        "streams": "error",
+        "asset_urls": "name",
+        "files": "mime_type",
+        "conversations": "title",
+    }
+    with contextlib.closing(sqlite3.connect(tmp_path / "second.db")) as db, db:
+        db.execute(f"UPDATE {table} SET {columns[table]} = CAST(x'4142ff' AS TEXT)")
+    done = command(tmp_path / "first.db", tmp_path / "second.db")
+    told = f"{tmp_path / 'second.db'}: texts that are no UTF-8 were read as far as they are\n"
+    assert (done.returncode, done.stderr) == (1, told)
+    with archive_at(tmp_path / "first.db") as archive:
+        assert archive.count("turns") == 2
+        assert {row["said"] for row in archive.rows(f"SELECT {columns[table]} AS said FROM {table}")} == {"AB\ufffd"}
+
+
+def test_two_merges_at_once_are_one_too_many(tmp_path: Path) -> None:
+    with archive_at(tmp_path / "second.db") as other:
+        turn("one")(other)
+    writer = ArchiveWriter(tmp_path / "first.db", lambda reason: None)
+    refused: list[str] = []
+
+    def another(done: int, total: int) -> None:
+        refused.append(command(tmp_path / "first.db", tmp_path / "second.db").stderr)
+
+    Merging(tmp_path / "first.db", writer, another).merge(tmp_path / "second.db")
+    writer.close()
+    assert refused == [f"Error: {tmp_path / 'first.db'}: is being merged into already\n"]
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ with by merging again.
 
 import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +20,10 @@ from addon.files.media import Incoming, thumbnail_path
 from addon.records import AssetFile, ImageRow, Record, StreamBody, StreamRepeats, StreamSeen, Thumbnail
 from addon.store.archive_writer import ArchiveWriter
 from addon.store.rows import microseconds
-from addon.upkeep.other_archive import OtherArchive
+from addon.upkeep.other_archive import OtherArchive, check_other
 from addon.upkeep.overlap import Overlap
 from addon.upkeep.reparse import remake
+from addon.upkeep.scratch_folder import scratch_folder
 from addon.upkeep.unfinished import Unfinished
 from addon.wire.payload import integer
 
@@ -50,6 +52,7 @@ class Merged:
     copied: int = 0
     missing_files: int = 0
     unreadable: int = 0
+    undecodable: bool = False
     again: int = 0
     busy: list[str] = field(default_factory=list)
     refused: str | None = None
@@ -69,24 +72,32 @@ class Merging:
         """Take over all that an archive holds. Raises `ArchiveError` when it is none that can be read."""
         if self._database.exists() and path.exists() and self._database.samefile(path):
             raise ArchiveError(f"{path}: is the archive that is merged into")
+        check_other(path)
+        self._writer.open()
         merged = Merged(str(path))
-        with OtherArchive(path, self._database) as other:
+        try:
+            with scratch_folder(self._database, "-merge", "is being merged into already") as folder:
+                self._merge(path, folder, merged)
+        except (sqlite3.Error, OSError) as error:
+            raise ArchiveError(f"{path}: cannot be merged: {error}") from None
+        merged.refused = self._writer.refused()
+        return merged
+
+    def _merge(self, path: Path, folder: Path, merged: Merged) -> None:
+        unfinished = Unfinished(self._database)
+        with OtherArchive(path, folder) as other:
             merged.conversations, merged.messages = other.count("conversations"), other.count("messages")
-            self._writer.open()
-            unfinished = Unfinished(self._database)
             overlap = other.overlap(self._database, unfinished.conversations)
             unfinished.note(name for name in other.names() if name not in overlap.told)
             self._done, self._total = 0, merged.conversations + other.count("streams") + other.untold_messages()
             for records in self._records(other, overlap, merged):
                 self._writer.add([_told_by(record, overlap.same) for record in records] if overlap.same else records)
             self._writer.flush()
-            merged.unreadable += other.unreadable
             if overlap.fresh:
                 merged.busy = remake(self._database, sorted(overlap.fresh), self._progress)
                 merged.again = len(overlap.fresh) - len(merged.busy)
             unfinished.finish(name for name in other.names() if name not in merged.busy)
-        merged.refused = self._writer.refused()
-        return merged
+            merged.unreadable, merged.undecodable = other.unreadable, other.undecodable
 
     def _records(self, other: OtherArchive, overlap: Overlap, merged: Merged) -> Iterator[Sequence[Record]]:
         """Everything, each after what it refers to."""
@@ -125,7 +136,8 @@ class Merging:
 
     def _weigh(self, records: Sequence[Record]) -> None:
         """Write before raw bodies fill the memory."""
-        self._waiting_bytes += sum(len(record.body or b"") for record in records if isinstance(record, StreamBody))
+        bodies = (record.body for record in records if isinstance(record, StreamBody))
+        self._waiting_bytes += sum(len(body) for body in bodies if isinstance(body, bytes))
         if self._waiting_bytes > _BODIES_BYTES:
             self._writer.flush()
             self._waiting_bytes = 0

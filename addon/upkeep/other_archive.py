@@ -16,6 +16,7 @@ from addon.errors import ArchiveError
 from addon.records import AssetLocation, Mention, Message, Record, RequestBody, Run, Stream, StreamBody, StreamSeen
 from addon.store.database import migrate
 from addon.store.rows import microseconds
+from addon.upkeep.bad_values import AnyText
 from addon.upkeep.other_rows import (
     asset_records,
     canvas_records,
@@ -30,7 +31,6 @@ from addon.upkeep.other_rows import (
     version_of,
 )
 from addon.upkeep.overlap import Overlap, overlap
-from addon.upkeep.scratch_folder import scratch_folder
 
 _OF_DOCUMENTS = ("document", "list")
 _UNTOLD = "({0}.conversation_id IS NULL OR {0}.conversation_id NOT IN (SELECT id FROM temp.told))"
@@ -39,18 +39,14 @@ _UNTOLD = "({0}.conversation_id IS NULL OR {0}.conversation_id NOT IN (SELECT id
 class OtherArchive:
     """An open archive of somebody else, or of another machine; `unreadable` counts the rows that made no sense."""
 
-    def __init__(self, path: Path, beside: Path) -> None:
-        """Open it for reading, one of an older version as a copy in a scratch folder beside the archive at `beside`.
-
-        Raises `ArchiveError`.
-        """
+    def __init__(self, path: Path, folder: Path) -> None:
+        """Open it for reading, one of an older version as a copy in a scratch folder. Raises `ArchiveError`."""
         self.unreadable = 0
         self.path = path
         with contextlib.ExitStack() as held:
             try:
                 self._db = held.enter_context(contextlib.closing(_opened(path)))
                 if _version(self._db) < VERSION:
-                    folder = held.enter_context(scratch_folder(beside, "-merge", "is being merged into already"))
                     self._db = held.enter_context(contextlib.closing(_renewed(self._db, folder / "other.db")))
                 self._db.execute("CREATE TEMP TABLE told (id TEXT PRIMARY KEY)")
                 # All that is read is of one moment.
@@ -65,6 +61,11 @@ class OtherArchive:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
+    @property
+    def undecodable(self) -> bool:
+        """Whether a text was no UTF-8, and read as far as it is."""
+        return bool(self._db.text_factory.met)
+
     def overlap(self, database: Path, unfinished: Collection[str]) -> Overlap:
         """What the archive at `database` knows too; what it was told is left out from here on."""
         found = overlap(database, self._db, unfinished)
@@ -73,7 +74,7 @@ class OtherArchive:
 
     def names(self) -> Iterator[str]:
         """All conversations."""
-        for (identity,) in self._db.execute("SELECT id FROM conversations"):
+        for (identity,) in self._db.execute("SELECT id FROM conversations WHERE typeof(id) = 'text'"):
             yield identity
 
     def count(self, table: str) -> int:
@@ -182,6 +183,14 @@ class OtherArchive:
                 self.unreadable += 1
 
 
+def check_other(path: Path) -> None:
+    """Raise `ArchiveError` for what is no archive that can be read."""
+    try:
+        _opened(path).close()
+    except (sqlite3.Error, OSError) as error:
+        raise ArchiveError(f"{path}: cannot be read: {error}") from None
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise ArchiveError(f"{path}: there is no such file")
@@ -190,6 +199,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         # Somebody else's views and triggers are not run.
         db.execute("PRAGMA trusted_schema = OFF")
         db.row_factory = sqlite3.Row
+        db.text_factory = AnyText()
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise ArchiveError(f"{path}: is a database of another program")
         if (version := _version(db)) > VERSION:

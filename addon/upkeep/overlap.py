@@ -96,7 +96,7 @@ def _touched(db: sqlite3.Connection, other: sqlite3.Connection, found: Overlap) 
         for retried in db.execute(_SAME_PROMPT, (row["request_message_id"],)):
             if retried["conversation_id"] is not None:
                 yield retried["conversation_id"]
-            elif row["conversation_id"] is not None:
+            elif isinstance(row["conversation_id"], str):
                 found.fresh.add(row["conversation_id"])
         if row["conversation_id"] is not None:
             yield row["conversation_id"]
@@ -106,20 +106,21 @@ def _touched(db: sqlite3.Connection, other: sqlite3.Connection, found: Overlap) 
 
 def _is_repeated(db: sqlite3.Connection, row: sqlite3.Row, found: Overlap) -> bool:
     """Whether a document was the same before it; notes who tells whom."""
-    if row["digest"] is None or row["path"] is None:
+    at, before_at, after_at = (row[name] for name in ("started_at", "before_at", "after_at"))
+    if row["digest"] is None or not all(isinstance(each, str) for each in (at, before_at or "", after_at or "")):
         return False
     if row["before_digest"] == row["digest"] and row["before"] in found.same:
         found.same[row["id"]] = found.same[row["before"]]
         return True
     known = {name: row[name] for name in ("id", "path", "host", "method", "parameters", "started_at")}
     before = db.execute(_BEFORE, known).fetchone()
-    if before is not None and before["digest"] == row["digest"] and before["started_at"] >= (row["before_at"] or ""):
+    if before is not None and before["digest"] == row["digest"] and before["started_at"] >= (before_at or ""):
         if before["has_body"] or not row["has_body"]:
             found.same[row["id"]] = before["id"]
             return True
         return False
     after = db.execute(_AFTER, known).fetchone()
-    if after is not None and after["digest"] == row["digest"] and after["started_at"] < (row["after_at"] or "~"):
+    if after is not None and after["digest"] == row["digest"] and after["started_at"] < (after_at or "~"):
         found.later[row["id"]] = after["id"]
     return False
 

@@ -68,6 +68,8 @@ def _told(merged: "Merged") -> bool:
         click.echo(f"{merged.name}: not in its media folder: {counted(merged.missing_files, 'file')}", err=True)
     if merged.unreadable:
         click.echo(f"{merged.name}: {counted(merged.unreadable, 'row')} could not be read", err=True)
+    if merged.undecodable:
+        click.echo(f"{merged.name}: texts that are no UTF-8 were read as far as they are", err=True)
     if merged.refused:
         click.echo(f"{merged.name}: {merged.refused}", err=True)
-    return not (merged.missing_files or merged.unreadable or merged.refused)
+    return not (merged.missing_files or merged.unreadable or merged.undecodable or merged.refused)
