@@ -56,6 +56,7 @@ class ChatGPTCapture:
         self._sockets: dict[str, SocketTap] = {}
         self._counters: dict[str, int] = {}
         self._intercept = ""
+        self._announced = False
         self._serving = True
         self._leaving = False
         self._exiting = False
@@ -342,7 +343,8 @@ class ChatGPTCapture:
     # -- what people read ------------------------------------------------------------------------------------------
 
     def _report(self, report: dict[str, Any]) -> None:
-        if "ready" in report and self._recorder is not None and not self._recorder.restarts:
+        if "ready" in report and not self._announced:
+            self._announced = True
             # ALERT is just above INFO: so these lines can be had without mitmproxy's own about each connection.
             logger.log(ALERT, "ChatGPT Capture: capturing chatgpt.com into %s", self._database)
         self._counters = report.get("counters", self._counters)

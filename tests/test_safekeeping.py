@@ -100,6 +100,7 @@ def test_a_database_that_goes_away_in_mid_stream_is_made_anew_with_all_of_the_st
         assert running.rows("SELECT text FROM messages WHERE id = ?", scene.answer_id) == [{"text": scene.text}]
         assert running.proxy.stop() == 0
         assert "capture goes on in a new one" in running.log
+        assert running.log.count("capturing chatgpt.com into") == 1
 
 
 def test_a_sound_archive_is_never_set_aside(archive: Archive) -> None:
