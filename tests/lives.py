@@ -9,7 +9,7 @@ import copy
 import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from addon.captures import Surroundings, capture_of
@@ -34,7 +34,11 @@ class Happening:
 
     at: int
     name: str
-    play: Callable[[Archive], object]
+    play_at: Callable[[Archive, int, str], object]
+
+    def play(self, archive: Archive) -> None:
+        """Let it pass."""
+        self.play_at(archive, self.at, self.name)
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class Life:
         self._at = STARTED
         self._count = 0
         self._talks: list[_Talk] = []
+        self._now = _Talk("")
         self.happenings: list[Happening] = []
         while len(self.happenings) < length:
             self._step()
@@ -97,9 +102,11 @@ class Life:
             known["encoding"] = self._chance.choice(["v1", "v1", "v0"])
         scene = scenes.SCENES[kind](self._chance.randint(3, 8), **known)
         prompt = request(scene.user_message_id, scene.texts[scene.user_message_id], **self._where(talk))
-        self._chance.choice(
-            (self._whole, self._whole, self._in_legs, self._over_socket, self._stopped, self._recorded)
-        )(scene, prompt)
+        ways = (
+            self._whole, self._whole, self._in_legs, self._over_socket, self._stopped, self._recorded, self._refused,
+        )  # fmt: skip
+        self._now = replace(talk, turns=[*talk.turns, scene])
+        self._chance.choice(ways)(scene, prompt)
         talk.turns.append(scene)
         talk.pictures += [image.pointer for image in scene.images]
 
@@ -109,8 +116,8 @@ class Life:
         return {"conversation_id": talk.id, "parent_message_id": talk.turns[-1].answer_id}
 
     def _add(self, name: str, play: Callable[[Archive, int, str], object], after: int = 0) -> None:
-        at, identity = self._at + after, f"{name} {self._count} {len(self.happenings)}"
-        self.happenings.append(Happening(at, identity, lambda archive: play(archive, at, identity)))
+        identity = f"{name} {self._count} {len(self.happenings)}"
+        self.happenings.append(Happening(self._at + after, identity, play))
 
     def _stream(
         self, name: str, events: list[bytes], asked: bytes, closing: Closing = ENDED, *, after: int = 0, **known: Any
@@ -124,7 +131,15 @@ class Life:
         self._add(name, play, after)
 
     def _whole(self, scene: Scene, prompt: bytes) -> None:
-        self._stream("turn", scene.events, prompt)
+        events = list(scene.events)
+        if self._chance.random() < 0.2:
+            # The service takes back what it said, perhaps in favour of something else.
+            about = {"type": "moderation", "moderation_response": {"blocked": True}, "message_id": scene.answer_id}
+            blocked = b"data: " + json.dumps(about | {"conversation_id": scene.conversation_id}).encode() + b"\n\n"
+            events.insert(self._chance.randint(len(events) // 2, len(events) - 1), blocked)
+        self._stream("turn", events, prompt)
+        if self._chance.random() < 0.3:
+            self._look(self._now, after=STEP * len(scene.body) // 2, growing=True)
 
     def _in_legs(self, scene: Scene, prompt: bytes) -> None:
         """Broken off, then gone on with from an event before."""
@@ -225,19 +240,25 @@ class Life:
         self._add(name, play, after)
 
     def _document(self, talk: _Talk) -> None:
+        self._look(talk, growing=self._chance.random() < 0.3)
+        if self._chance.random() < 0.3:
+            self._at += MINUTE // 2
+            self.happenings.append(self._repeated(self.happenings[-1]))
+
+    def _repeated(self, before: Happening) -> Happening:
+        """Loaded again: nothing is new."""
+        return Happening(self._at, f"{before.name} again", before.play_at)
+
+    def _look(self, talk: _Talk, *, after: int = 0, growing: bool) -> None:
         document = conversation_document(talk.turns)
         document |= {"title": talk.title, "is_starred": talk.starred}
         for identity, content in talk.altered.items():
             if identity in document["mapping"]:
                 document["mapping"][identity]["message"] = {**document["mapping"][identity]["message"], **content}
-        if self._chance.random() < 0.3:
+        if growing:
             self._growing(document, talk.turns[-1].answer_id)
         path = f"/backend-api/conversation/{talk.id}"
-        self._load("conversation", document, parameters={"conversation_id": talk.id}, path=path)
-        if self._chance.random() < 0.3:
-            # Nothing is new.
-            self._load("conversation", document, parameters={"conversation_id": talk.id}, path=path, after=MINUTE // 2)
-            self._at += MINUTE // 2
+        self._load("conversation", document, after=after, parameters={"conversation_id": talk.id}, path=path)
 
     def _growing(self, document: Json, answer_id: str) -> None:
         """The answer as it stood while it grew."""

@@ -55,7 +55,7 @@ def everything(archive: Archive) -> dict[str, list[Row]]:
             if "message_n" in row:
                 row["message_n"] = names[row["message_n"]]
     for row in tables["message_versions"]:
-        # Between the first and the last time that the state after it was seen, which is all that its archive knows.
+        # What came out of the order of its times replaced others when it came.
         del row["replaced_at"]
     for row in tables["image_generations"]:
         del row["id"]

@@ -126,12 +126,35 @@ def test_a_merge_that_was_killed_anywhere_is_completed_by_the_next(tmp_path: Pat
     assert_is_all(first, whole)
 
 
+@pytest.mark.parametrize("stop", [2, 30])
+def test_a_merge_that_was_stopped_by_the_person_is_gone_on_with(tmp_path: Path, stop: int) -> None:
+    """The real command, interrupted where it writes, and again, which ends it at once."""
+    first, second, whole = halves(tmp_path, "stopped", 24)
+    code = (
+        "import os, signal, sys\n"
+        "import addon.store.archive_writer as writing\n"
+        "writing.BATCH_RECORDS, inner, left = 10, writing.ArchiveWriter.add, iter(range(int(sys.argv.pop())))\n"
+        "def add(self, records):\n"
+        "    if next(left, None) is None: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    inner(self, records)\n"
+        "writing.ArchiveWriter.add = add\n"
+        "from analysis.cli import main; main()\n"
+    )
+    line = [sys.executable, "-c", code, "--db", str(first), "merge", str(second), str(stop)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "Merging again goes on with what is missing.\nInterrupted.\n")
+    with archive_at(first):
+        pass  # sound
+    merge(first, second)
+    assert_is_all(first, whole)
+
+
 def loaded(text: str, hour: int) -> Happening:
     """The page loads a document in which the answer is this."""
     answer = node("A", "U", status=FINISHED, content={"content_type": "text", "parts": [text]})
     document = mapped(answer, node("U", "root"), current_node="A")
     at, about = STARTED + hour * HOUR, {"conversation_id": "talk"}
-    return Happening(at, text, lambda archive: archive.load("conversation", document, at=at, parameters=about))
+    return Happening(at, text, lambda archive, *_: archive.load("conversation", document, at=at, parameters=about))
 
 
 @pytest.mark.parametrize("first", range(16))
@@ -184,18 +207,17 @@ def test_what_a_list_without_a_raw_body_told_later_stays(tmp_path: Path) -> None
 
 
 def test_a_conversation_that_is_being_captured_is_completed_by_the_next_merge(tmp_path: Path) -> None:
-    first, second, whole = halves(tmp_path, "busy", 20)
+    told = [loaded("Once a day.", 0), loaded("Twice a day.", 1)]
+    first, second = (captured(tmp_path / f"{side}.db", told[side : side + 1]) for side in (0, 1))
+    whole = captured(tmp_path / "all.db", told)
+    said, late = v0(envelope(message("new", "Wait")), done=False), STARTED + 9 * HOUR
+    how: Row = {"stream_id": "open", "started_at": late, "clock": lambda _: late}
     with archive_at(first) as archive:
-        conversation = archive.row(
-            "SELECT conversation_id AS id FROM streams WHERE conversation_id IS NOT NULL LIMIT 1"
-        )["id"]
-        said = v0(envelope(message("new", "Wait"), conversation), done=False)
-        late = STARTED + 10_000 * HOUR
-        how: Row = {"stream_id": "open", "started_at": late, "clock": lambda _: late}
         archive.record(said, closing=None, look=lambda: True, **how)
-        assert merge(first, second).busy == [conversation]
+        assert merge(first, second).busy == ["talk"]
         archive.record(said, closing=CUT, **how)
-        assert merge(first, second).busy == []
+        merged = merge(first, second)
+        assert (merged.again, merged.busy) == (1, [])
     with archive_at(whole) as archive:
         archive.record(said, closing=CUT, **how)
     assert_is_all(first, whole)

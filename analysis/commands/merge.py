@@ -45,8 +45,10 @@ def command(others: tuple[Path, ...], database: Path) -> None:
         for other in others:
             try:
                 with interruption:
-                    merged = merging.merge(other.expanduser())
-                failed |= not _told(merged)
+                    failed |= not _told(merging.merge(other.expanduser()))
+            except KeyboardInterrupt:
+                click.echo("Merging again goes on with what is missing.", err=True)
+                raise
             except ArchiveError as error:
                 click.echo(f"Error: {error}", err=True)
                 failed = True
