@@ -9,6 +9,7 @@ terminal is mitmproxy's and is never written to.
 """
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -32,7 +33,7 @@ from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
 from addon.records import AbandonedTopics, AssetFile, Record, Run, Thumbnail
 from addon.reports import report, trace
-from addon.segments import LeftSegments, SegmentReader, is_run, run_of, segments
+from addon.segments import LeftSegments, SegmentReader, in_order, is_run, run_of, segments
 from addon.store.safekeeping import set_aside
 from addon.store.store import Store, StoreBusy
 from addon.wire.budget import weight
@@ -47,6 +48,9 @@ RESTS = 8
 MIN_REST_SECONDS, MAX_REST_SECONDS = 0.05, 0.2
 """After each step the recorder sleeps `RESTS` times as long as it took, within these bounds: the upper one is for when
 nothing that grows is due, the lower one the least upper bound. So a burst of answers is read when it is over."""
+
+ROUND_SECONDS = 0.05
+"""How long it reads before it looks at what is due: however much comes of one answer, the others go on being shown."""
 
 NICENESS = 10
 """When the machine is busy, traffic goes first; the journal holds what comes meanwhile."""
@@ -93,6 +97,7 @@ class Recorder:
         self._writer = writer
         self._yield = yielding
         self._sources: dict[Path, _Source] = {}
+        self._behind = False
         self._batch: list[Record] = []
         self._weighed = self._weight = 0
         self._written_at: dict[int, float] = {}
@@ -110,13 +115,13 @@ class Recorder:
         self._batch.append(AbandonedTopics(now() - QUIET_MICROSECONDS, broken_off(Closing("lost"))))
         if is_run(self._writer):
             self._batch.append(Run(self._writer, now()))
-        alive, due = True, self._due()
+        alive, due, began = True, self._due(), 0.0
         while alive:
             alive = _wait(due)
-            began = time.monotonic()
+            began = began if self._behind else time.monotonic()
             self.step(final=not alive)
             ended, due = time.monotonic(), self._due()
-            if alive:
+            if alive and not self._behind:
                 # Longer than it worked, so that under load most of the machine is left to the traffic; shorter where
                 # readers wait for a message.
                 longest = MAX_REST_SECONDS if due is None else max(due - ended, MIN_REST_SECONDS)
@@ -127,20 +132,13 @@ class Recorder:
     def step(self, *, final: bool = False) -> None:
         """Read what is new and write what is due; `final` when the writer is gone."""
         self._discover(dead=final)
+        self._read_on(math.inf if final else time.monotonic() + ROUND_SECONDS)
         for source in list(self._sources.values()):
-            for record in source.reader.read():
-                try:
-                    self._read(source, record)
-                except Exception as error:
-                    self._met(error, source, record.stream)
-                self._yield()
-                if len(self._batch) != self._weighed and self._batch_is_full():
-                    self._flush()
             if source.reader.damaged and not source.failed:
                 source.failed = True
                 self.counters["errors"] += 1
                 report({"error": f"{source.reader.path} is damaged; what could be read is stored, the file is kept"})
-            if source.dead or source.reader.damaged:
+            if (source.dead and not self._behind) or source.reader.damaged:
                 self._abandon(source)
         if final:
             self._batch += self._around.sockets.close(Closing("lost"))
@@ -156,6 +154,22 @@ class Recorder:
                 else:
                     source.reader.remove()
                 del self._sources[path]
+
+    def _read_on(self, until: float) -> None:
+        """Read what is new, in the order in which it came, at least one record of it; `_behind` when there is more."""
+        self._behind = False
+        for reader, record in in_order([source.reader for source in self._sources.values()]):
+            source = self._sources[reader.path]
+            try:
+                self._read(source, record)
+            except Exception as error:
+                self._met(error, source, record.stream)
+            self._yield()
+            if len(self._batch) != self._weighed and self._batch_is_full():
+                self._flush()
+            if time.monotonic() >= until:
+                self._behind = True
+                return
 
     # -- segments --------------------------------------------------------------------------------------------------
 
@@ -280,7 +294,9 @@ class Recorder:
                     self._yield()
 
     def _due(self) -> float | None:
-        """When (time.monotonic) a growing message or a thumbnail is due, None when there is none."""
+        """When (time.monotonic) there is more to read, a growing message or a thumbnail; None when there is nothing."""
+        if self._behind:
+            return time.monotonic()
         captures = [capture for source in self._sources.values() for capture in source.captures.values()]
         due = [self._written_at.get(id(capture), 0.0) + SNAPSHOT_SECONDS for capture in captures if capture.changed]
         made = [time.monotonic() + THUMBNAIL_SECONDS] if self._thumbnailer.working else []

@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -25,10 +25,14 @@ MOST_LEFT_BYTES = 256 * 1024 * 1024
 
 
 class SegmentReader:
-    """The reading side of one segment: `read` returns the whole records that were added since the last call."""
+    """The reading side of one segment: `read` returns the whole records that were added since the last call.
+
+    `ahead` is a record that `in_order` has read already.
+    """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
+        self.ahead: JournalRecord | None = None
         self.ended = False
         self.damaged = False
         self._descriptor = descriptor
@@ -104,6 +108,26 @@ class SegmentReader:
                 self.ended = True
                 return
             yield JournalRecord(KINDS[kind], stream, at, block[body:start])
+
+
+def in_order(readers: Sequence[SegmentReader]) -> Iterator[tuple[SegmentReader, JournalRecord]]:
+    """What is new in several segments, in the order in which it came; what is not taken comes the next time.
+
+    A stream may go on from one in an older segment, so none is read to its end before the others.
+    """
+    reading = [(reader, reader.read()) for reader in readers]
+    for reader, records in reading:
+        reader.ahead = reader.ahead or next(records, None)
+    while reading := [entry for entry in reading if entry[0].ahead is not None]:
+        reader, records = min(reading, key=_head_at) if len(reading) > 1 else reading[0]
+        record, reader.ahead = reader.ahead, None
+        if record is not None:
+            yield reader, record
+        reader.ahead = next(records, None)
+
+
+def _head_at(entry: tuple[SegmentReader, Iterator[JournalRecord]]) -> int:
+    return entry[0].ahead.at if entry[0].ahead is not None else 0
 
 
 class LeftSegments:

@@ -1,6 +1,7 @@
 """The journal: what is appended is read, whole, whatever happens to writer and disk."""
 
 import fcntl
+import itertools
 import json
 import os
 import stat
@@ -11,7 +12,7 @@ import pytest
 
 from addon import journal
 from addon.journal import Journal, JournalRecord, Kind
-from addon.segments import SegmentReader, segments
+from addon.segments import SegmentReader, in_order, segments
 
 
 @pytest.fixture
@@ -60,6 +61,31 @@ def test_a_reader_sees_records_as_they_come_and_the_end_last(folder: Path) -> No
     written.close(stream, b"{}", 3)
     assert [record.kind for record in reader.read()] == [Kind.CLOSE]
     assert reader.ended
+
+
+@pytest.mark.parametrize("taken", [1, 2, 3, 100])
+def test_segments_are_read_in_the_order_in_which_it_came_however_often_one_stops(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    """An answer in the older segment goes on while others come in the newer one."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 10)
+    written = Journal(folder, "w")
+    older, newer = written.open(b"{}", b"", 1), written.open(b"{}", b"", 4)
+    for at in (2, 3, 5, 8):
+        written.append(older, b"x", at)
+    for at in (6, 7, 9):
+        written.append(newer, b"y", at)
+    readers = [SegmentReader.follow(path) for path in segments(folder)]
+    assert len(readers) == 2
+    found: list[int] = []
+    while some := [record.at for _, record in itertools.islice(in_order(readers), taken)]:
+        found += some
+    assert found == list(range(1, 10))
+    written.append(newer, b"y", 10)
+    written.append(older, b"x", 11)
+    assert [record.at for _, record in in_order(readers)] == [10, 11]
+    for reader in readers:
+        reader.close()
 
 
 def test_a_segment_ends_with_its_last_stream_and_the_next_stream_begins_another(folder: Path) -> None:
