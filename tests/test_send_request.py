@@ -55,6 +55,15 @@ def test_a_turn_in_a_known_conversation_does_not_begin_it(archive: Archive) -> N
     assert archive.row("SELECT created_at FROM conversations") == {"created_at": None}
 
 
+def test_the_pages_own_name_for_a_conversation_is_none(archive: Archive) -> None:
+    archive.record(v0(done=False), request("U", conversation_id="WEB:1b2c"), stream_id="cut")
+    assert (archive.message("U")["conversation_id"], archive.count("conversations")) == (None, 0)
+    archive.record(v0(ANSWER), request("U", conversation_id="WEB:1b2c"))
+    assert archive.message("U")["conversation_id"] == "talk"
+    assert archive.row("SELECT id, created_at IS NOT NULL AS begun FROM conversations") == {"id": "talk", "begun": 1}
+    assert archive.row("SELECT prompt FROM turns") == {"prompt": "Why are there tides?"}
+
+
 def test_a_prompt_whose_answer_never_names_a_conversation_is_kept_and_adopted_later(archive: Archive) -> None:
     archive.record(b"", request("U", parent_message_id="P"), closing=Closing("cut"))
     first = archive.message("U")

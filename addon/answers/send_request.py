@@ -18,6 +18,10 @@ MOST_EVENTS = 2**31
 """Beyond it an offset is nonsense; the longest honest answers have some ten thousand events."""
 
 
+_OF_THE_PAGE = "WEB:"
+"""What the page's own name for a conversation begins with, until the service has named it."""
+
+
 class SendRequest:
     """One request, redacted before anything else reads it."""
 
@@ -26,7 +30,8 @@ class SendRequest:
         sent = self._sent = read_request(body, opening.request_encoding)
         self._messages = [mapping(message) for message in array(sent.get("messages"))]
         # A resume says it in its body or, where it is a GET, in its query.
-        self.conversation_id = string(sent.get("conversation_id")) or opening.parameters.get("conversation_id")
+        named = string(sent.get("conversation_id")) or opening.parameters.get("conversation_id")
+        self.conversation_id = None if named is None or named.startswith(_OF_THE_PAGE) else named
         self.message_id = string(self._messages[-1].get("id")) if self._messages else None
         self.model = string(sent.get("model"))
         self.action = string(sent.get("action"))

@@ -133,7 +133,7 @@ class SocketCapture:
                 return []
             _remember(self._socket.updates_seen, place, None)
         conversation_id = conversation_of(update.payload)
-        if update.payload.get("type") == "conversation-turn-complete":
+        if update.payload.get("type") == "conversation-turn-complete" and conversation_id is not None:
             for topic in self._socket.topics.values():
                 topic.turn_complete = topic.turn_complete or topic.capture.conversation_id == conversation_id
         records: list[Record] = []
