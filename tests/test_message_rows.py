@@ -330,6 +330,25 @@ def test_a_document_that_repeats_what_moderation_put_in_place_takes_nothing_away
     assert (archive.message("A")["text"], versions(archive)) == ("Take two ounces of", before)
 
 
+@pytest.mark.parametrize("named", ["A", None])
+def test_what_moderation_blocked_stays_where_only_a_document_has_what_took_its_place(
+    archive: Archive, named: str | None
+) -> None:
+    archive.record(v0(finished("Take two ounces of"), {**BLOCK, "message_id": named}))
+    loaded(archive, "I cannot help with that.", STARTED + 9_000_000, status=FINISHED)
+    assert archive.message("A")["text"] == "Take two ounces of"
+    assert [(v["reason"], v["text"]) for v in versions(archive)] == [("moderated", "I cannot help with that.")]
+    loaded(archive, "Take two ounces of salt", STARTED + 19_000_000, status=FINISHED)
+    assert archive.message("A")["text"] == "Take two ounces of salt"
+
+
+@pytest.mark.parametrize("block", [{**BLOCK, "message_id": "U"}, {**BLOCK, "moderation_response": {"blocked": False}}])
+def test_what_moderation_let_pass_is_what_documents_say(archive: Archive, block: dict[str, Any]) -> None:
+    archive.record(v0(finished("Take two ounces of"), block))
+    loaded(archive, "Take three.", STARTED + 9_000_000, status=FINISHED)
+    assert archive.message("A")["text"] == "Take three."
+
+
 @pytest.mark.parametrize("streamed_first", [True, False])
 def test_what_the_person_saw_of_an_emptied_message_stays(archive: Archive, streamed_first: bool) -> None:
     if streamed_first:

@@ -47,6 +47,11 @@ _GROW = "UPDATE messages SET text = ?1, content = ?2, last_seen_at = max(last_se
 _INSERT = f"INSERT INTO messages (n, id, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"
 
 
+_BLOCKED = """
+    SELECT 1 FROM events WHERE conversation_id = :conversation_id AND type = 'moderation'
+    AND (message_id = :id OR (message_id IS NULL AND stream_id = :stream_id AND :role = 'assistant'))
+    AND json_extract(data, '$.moderation_response.blocked')"""
+
 # An export tells of many times at once: it is before nobody.
 _RANKS = """
     SELECT id, kind IN ('document', 'list') AS documents, source = 'export' AS exports,
@@ -184,7 +189,7 @@ def _keep(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> None:
     """What the person saw was taken away: the row keeps it, the served state becomes a version when it is final."""
     if new.live:
         return
-    reason = "moderated" if new.moderated else "emptied"
+    reason = "moderated" if new.moderated or new.text else "emptied"
     revision = old["revision"] + remember(db, old["n"], new.at, reason, _said_by(new))
     columns = _known(new, old)
     taken = {name: columns[name] for name in ("status", "end_turn", "live", "last_seen_at", "metadata", "finish_type")}
@@ -333,10 +338,16 @@ def _is_taken_away(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bo
     if new.assets:
         return False
     text = new.text or ""
-    withdrawn = new.moderated or (new.document and new.text != old["text"] and was_put_aside(db, new, old["n"]))
+    differs = new.document and new.text != old["text"]
+    withdrawn = new.moderated or (differs and (was_put_aside(db, new, old["n"]) or _was_blocked(db, old)))
     if old["text"] and (withdrawn or not text):
         return not (text and continues(text, old["text"]))
     return (withdrawn or not text) and _showed_a_file(db, old)
+
+
+def _was_blocked(db: sqlite3.Connection, old: sqlite3.Row) -> bool:
+    """Whether moderation blocked a message after it was shown; where it names none, the answer of its exchange."""
+    return db.execute(_BLOCKED, dict(old)).fetchone() is not None
 
 
 def _was_seen_before_it_went(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
