@@ -126,6 +126,14 @@ def test_an_answer_that_was_handed_over_is_found_in_a_document(archive: Archive)
     assert completeness(archive) == [("handed_off_and_found", 1)]
 
 
+@pytest.mark.parametrize("topic", ["conversation-turn-turn", "conv-turn-low-ttl-turn"])
+def test_a_topic_is_of_the_turn_that_its_name_says(archive: Archive, topic: str) -> None:
+    archive.record(v1(HANDOFF), request("U", conversation_id="talk"), stream_id="post")
+    archive.record(answer("A", "Because."), stream_id="socket:topic", kind="topic", name=topic, started_at=LATER)
+    assert turns(archive) == [("U", "Because.", "complete")]
+    assert completeness(archive) == [("handed_off_and_found", 2)]
+
+
 def tree(*said: tuple[str, str, dict[str, Any]]) -> dict[str, Any]:
     """A conversation document that names no turns: id, parent and message of each node."""
     nodes = {identity: {"id": identity, "parent": parent, "message": node} for identity, parent, node in said}

@@ -14,6 +14,7 @@ from addon.answers.json_answers import STEP, accepts, as_step, is_step
 from addon.answers.legs import FindLegs, Leg, no_legs
 from addon.answers.message_states import Exchange
 from addon.answers.send_request import SendRequest
+from addon.answers.typed_events import turn_of
 from addon.errors import StreamError
 from addon.exchange import Closing, Opening
 from addon.records import Record, Stream, StreamBody
@@ -23,9 +24,6 @@ from addon.wire.redaction import EventRedaction, redact, redact_json, redact_unr
 from addon.wire.sse import Event, EventStreamParser
 
 __all__ = ["Capture", "Closing", "Opening", "Summary"]
-
-TURN_TOPIC = "conversation-turn-"
-"""What stands before the turn in the name of its topic."""
 
 MAX_BODY_BYTES = 1024 * 1024 * 1024
 """Decoded size at which an exchange is taken for an attack; the longest honest v0 answers stay well below."""
@@ -279,7 +277,7 @@ class Capture:
 
         WebSocket topics count otherwise, so they are none that a resume goes on from, and go on from none of these.
         """
-        turn = self.opening.name.partition(TURN_TOPIC)[2] or self.opening.name  # in 2024 it was the name
+        turn = turn_of(self.opening.name) or self.opening.name  # in 2024 it was the name
         if self.opening.kind == "topic" and turn:
             return [
                 replace(leg, body=None) for leg in find("turn_exchange_id", turn, self.opening) if leg.kind != "topic"

@@ -25,6 +25,14 @@ MAX_TYPED_EVENTS = 20_000
 """Event records per stream; beyond it they are counted only (the raw body holds them)."""
 
 
+_TOPICS = ("conversation-turn-", "conv-turn-low-ttl-")
+
+
+def turn_of(topic: str) -> str | None:
+    """The turn that a topic is about, by its name."""
+    return next((topic.removeprefix(before) for before in _TOPICS if topic.startswith(before)), None)
+
+
 def counts(event: Event) -> bool:
     """Whether an event counts towards the service's resume `offset`: all but pings, empty ones and `[DONE]`."""
     return event.type not in PINGS and event.data.strip() not in (b"", b"[DONE]")
@@ -60,8 +68,8 @@ class Turn:
                 self.exchange_id = turn or self.exchange_id
             case "resume_conversation_token":
                 # What redaction leaves of the token.
-                topic = (string(payload.get("token")) or "").partition("turn_topic_id=conversation-turn-")[2]
-                self.exchange_id = self.exchange_id or topic or None
+                topic = (string(payload.get("token")) or "").partition("turn_topic_id=")[2]
+                self.exchange_id = self.exchange_id or turn_of(topic)
             case "error":
                 self.error = "the service reported an error"
 

@@ -4,7 +4,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from addon.answers.capture import TURN_TOPIC, Capture
+from addon.answers.capture import Capture
+from addon.answers.typed_events import turn_of
 from addon.exchange import Closing
 from addon.records import Record
 from addon.sockets.topics import Topic
@@ -76,7 +77,7 @@ class Sockets:
         """Whether this belongs to a chat that is not to be captured."""
         turns = {capture.turn_exchange_id for capture in self.left_out} - {None}
         conversations = {capture.conversation_id for capture in self.left_out} - {None}
-        return conversation_id in conversations or (topic or "").removeprefix(TURN_TOPIC) in turns
+        return conversation_id in conversations or (topic is not None and (turn_of(topic) or topic) in turns)
 
     def take_finished(self) -> list[Capture]:
         """The answers that have come to their end since this was last asked."""
