@@ -20,7 +20,8 @@ from addon.records import Message, MessageGrowth
 from addon.store.attachments import adopt, attach, attach_new
 from addon.store.rows import ensure_conversation, microseconds, timestamp
 from addon.store.search_rows import in_parts, transcript
-from addon.store.version_rows import Said, remember, said_too, was_emptied, was_put_aside
+from addon.store.version_rows import Said, remember, said_too
+from addon.store.withdrawn import is_taken_away, was_seen_before_it_went
 from addon.wire.payload import loads
 
 _FACTS = ("requested_model", "created_at", "first_token_at", "completed_at")
@@ -47,11 +48,6 @@ _GROW = "UPDATE messages SET text = ?1, content = ?2, last_seen_at = max(last_se
 _INSERT = f"INSERT INTO messages (n, id, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"
 
 
-_BLOCKED = """
-    SELECT 1 FROM events WHERE conversation_id = :conversation_id AND type = 'moderation'
-    AND (message_id = :id OR (message_id IS NULL AND stream_id = :stream_id AND :role = 'assistant'))
-    AND json_extract(data, '$.moderation_response.blocked')"""
-
 # An export tells of many times at once: it is before nobody.
 _RANKS = """
     SELECT id, kind IN ('document', 'list') AS documents, source = 'export' AS exports,
@@ -75,9 +71,9 @@ def write_message(db: sqlite3.Connection, new: Message) -> None:
         new = replace(new, conversation_id=old["conversation_id"])
     counts = True
     if not _supersedes(new, old):
-        counts = _was_seen_before_it_went(db, new, old)
+        counts = was_seen_before_it_went(db, new, old)
         (_restore if counts else _fill)(db, new, old)
-    elif _is_taken_away(db, new, old):
+    elif is_taken_away(db, new, old):
         counts = False
         _keep(db, new, old)
     else:
@@ -331,33 +327,3 @@ def _searched(text: str | None, content: str | None) -> tuple[str | None, bool]:
     """What is searched besides the text, and whether parts of words are."""
     heard = transcript(content)
     return heard, in_parts(text) or in_parts(heard)
-
-
-def _is_taken_away(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
-    """Whether the new state lacks what the person saw: emptied, or replaced after moderation blocked it."""
-    if new.assets:
-        return False
-    text = new.text or ""
-    differs = new.document and new.text != old["text"]
-    withdrawn = new.moderated or (differs and (was_put_aside(db, new, old["n"]) or _was_blocked(db, old)))
-    if old["text"] and (withdrawn or not text):
-        return not (text and continues(text, old["text"]))
-    return (withdrawn or not text) and _showed_a_file(db, old)
-
-
-def _was_blocked(db: sqlite3.Connection, old: sqlite3.Row) -> bool:
-    """Whether moderation blocked a message after it was shown; where it names none, the answer of its exchange."""
-    return db.execute(_BLOCKED, dict(old)).fetchone() is not None
-
-
-def _was_seen_before_it_went(db: sqlite3.Connection, new: Message, old: sqlite3.Row) -> bool:
-    """Whether an older observation has words, or more of them, of a message that a newer one emptied."""
-    text, known = new.text or "", old["text"] or ""
-    if len(text) <= len(known) or new.live or new.moderated or not continues(text, known) or _showed_a_file(db, old):
-        return False
-    return not known or was_emptied(db, old["n"])
-
-
-def _showed_a_file(db: sqlite3.Connection, old: sqlite3.Row) -> bool:
-    showed = "SELECT 1 FROM message_assets WHERE message_n = ? AND role = 'output'"
-    return db.execute(showed, (old["n"],)).fetchone() is not None

@@ -37,15 +37,3 @@ def said_too(db: sqlite3.Connection, new: Message, number: int, maker: str | Non
     """Whether the exchange that made the row told this as well, before others changed it."""
     known = "SELECT 1 FROM message_versions WHERE message_n = ? AND content IS ? AND (stream_id = ? OR replaced_at > ?)"
     return db.execute(known, (number, new.content, maker, timestamp(new.at))).fetchone() is not None
-
-
-def was_put_aside(db: sqlite3.Connection, new: Message, number: int) -> bool:
-    """Whether this is what took the place of what the person saw, said again."""
-    known = "SELECT 1 FROM message_versions WHERE message_n = ? AND text IS ? AND reason IN ('moderated', 'emptied')"
-    return db.execute(known, (number, new.text)).fetchone() is not None
-
-
-def was_emptied(db: sqlite3.Connection, number: int) -> bool:
-    """Whether the message says what the person saw, and no longer what is served."""
-    emptied = "SELECT 1 FROM message_versions WHERE message_n = ? AND reason = 'emptied'"
-    return db.execute(emptied, (number,)).fetchone() is not None
