@@ -230,6 +230,12 @@ def test_images_alone_are_what_was_handed_over_when_a_document_has_them(archive:
     assert completeness(archive) == [("handed_off_and_found", 1)]
 
 
+def test_why_a_leg_failed_is_not_why_the_turn_did(archive: Archive) -> None:
+    archive.record(v1(HANDOFF), request("U", conversation_id="talk"), stream_id="post")
+    resume(archive, [], 0, status_code=410, streamed=False, content_type="application/json")
+    assert named_completeness(archive) == ("handed_off_and_not_found", 2, None)
+
+
 def named_completeness(archive: Archive) -> tuple[Any, ...]:
     return tuple(archive.row("SELECT completeness, legs, error FROM turn_completeness").values())
 

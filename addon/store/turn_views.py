@@ -173,7 +173,7 @@ _COMPLETENESS_NAMED = f"""
            (SELECT count(*) {_LEGS_OF_IT}) AS legs,
            iif(t.state = 'complete', NULL,
                (SELECT o.error {_LEGS_OF_IT}
-                ORDER BY {_GAP} DESC, {_RANK}, o.started_at DESC, o.id DESC LIMIT 1)) AS error
+                ORDER BY ifnull({_GAP}, 0) DESC, {_RANK}, o.started_at DESC, o.id DESC LIMIT 1)) AS error
     FROM turns t JOIN streams s ON s.id = t.stream_id
     LEFT JOIN messages a ON a.conversation_id IS t.conversation_id AND a.id = t.answer_message_id"""
 
