@@ -1,11 +1,13 @@
 """A browser scrolls through old chats behind a real mitmdump: the documents pass unchanged and become rows."""
 
+import json
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from scripts import loopback, scenes
+from scripts.scenes.documents import conversation_document
 from tests.conftest import Capturing, capture
 
 API = "https://chatgpt.com/backend-api"
@@ -15,12 +17,21 @@ SECOND = scenes.reasoning_answer(
     "And the Sun?", "It too.", seed="second", conversation_id=FIRST.conversation_id, parent_id=FIRST.answer_id
 )
 OLD = scenes.image_answer("Draw the tide", "A low tide", "Here it is.", seed="old", title="A picture")
+HANDOFF = scenes.handoff("And the wind?", seed="wind")
+FOUND = json.dumps(
+    json.loads(
+        json.dumps(conversation_document([scenes.reasoning_answer("And the wind?", "It follows.", seed="wind")])),
+        object_hook=lambda fields: {key: value for key, value in fields.items() if key != "turn_exchange_id"},
+    )
+).encode()
 LIBRARY = scenes.Library([NEW], [FIRST, SECOND], [OLD])
 
 
 def respond(request: loopback.Request) -> loopback.Answer:
     if request.method == "POST":
-        return loopback.answer(NEW.events)
+        return loopback.answer((HANDOFF if HANDOFF.user_message_id.encode() in request.body else NEW).events)
+    if request.path.endswith(f"/conversation/{HANDOFF.conversation_id}"):
+        return loopback.Answer(200, [("content-type", "application/json")], [FOUND])
     page = LIBRARY.page(request.path)
     headers = [*page.headers, ("content-encoding", "br")]
     return loopback.Answer(page.status, headers, [loopback.encode(page.body, "br")])
@@ -39,6 +50,19 @@ def get(running: Capturing, path: str, *, http2: bool = True) -> loopback.Receiv
 def rows_of(running: Capturing, conversation_id: str) -> dict[str, tuple[str | None, str]]:
     rows = running.rows("SELECT id, parent_id, text FROM messages WHERE conversation_id = ?", conversation_id)
     return {row["id"]: (row["parent_id"], row["text"]) for row in rows}
+
+
+def test_an_answer_that_was_handed_over_is_found_in_what_the_page_polls(running: Capturing) -> None:
+    """It names no turn: it hangs under its prompt."""
+    running.ask("And the wind?", message_id=HANDOFF.user_message_id)
+    turn = "SELECT completeness, legs FROM turn_completeness WHERE prompt_message_id = ?"
+    running.closed(HANDOFF.user_message_id)
+    (row,) = running.rows(turn, HANDOFF.user_message_id)
+    assert row == {"completeness": "handed_off_and_not_found", "legs": 1}
+    assert get(running, f"conversation/{HANDOFF.conversation_id}").body == FOUND
+    running.wait("SELECT 1 FROM messages WHERE text = 'It follows.'")
+    (row,) = running.rows(turn, HANDOFF.user_message_id)
+    assert row == {"completeness": "handed_off_and_found", "legs": 1}
 
 
 @pytest.mark.parametrize("http2", [True, False], ids=["h2", "h1"])

@@ -173,6 +173,34 @@ def test_the_send_and_the_topic_are_one_turn(running: Capturing, stage: Stage) -
     assert row["requested_model"] == "gpt-5-5-pro"
 
 
+def test_a_topic_in_binary_messages_without_blank_lines_and_what_corrects_it(running: Capturing, stage: Stage) -> None:
+    """The last account counts, also of several in one message; other binary messages are on record."""
+    scene = scenes.plain_answer("Why?", scenes.prose(30), seed="binary")
+    items = scenes.topic_items(scene)
+    for item in items[:-1]:
+        inner = item["payload"]["payload"]
+        inner["encoded_item"] = inner["encoded_item"].rstrip("\n") + "\n"
+    accounts = [
+        {**scene.messages[scene.answer_id], "content": {"content_type": "text", "parts": [text]}}
+        for text in ("Corrected.", "Corrected twice.")
+    ]
+    updates = [
+        {"type": kind, "conversation_id": scene.conversation_id, "message": account}
+        for kind, account in zip(("add-turn-message", "replace-turn-message"), accounts, strict=True)
+    ]
+    last = {"type": "conversation-updates", "payload": {"updates": updates}}
+    stage.texts = [json.dumps(item).encode() for item in (*items, last)] + [b"\x08\xff{}"]
+    received, _ = asyncio.run(listen(running, first=scenes.subscribe(scenes.topic_of(scene))))
+    assert received == list(stage.texts)
+    running.wait("SELECT 1 FROM events WHERE type = 'binary_message'")
+    (topic,) = running.rows("SELECT state, unrecognised_count FROM streams WHERE name <> 'updates'")
+    assert topic == {"state": "complete", "unrecognised_count": 0}
+    said = "SELECT text FROM messages WHERE id = ?"
+    assert running.wait(f"{said} AND text LIKE 'Corrected%'", scene.answer_id) == [{"text": "Corrected twice."}]
+    told = running.rows("SELECT text FROM message_versions ORDER BY revision")
+    assert [row["text"] for row in told] == [scene.text, "Corrected."]
+
+
 def test_two_tabs_on_one_turn_show_one_answer(running: Capturing, stage: Stage) -> None:
     scene = scenes.plain_answer("Why?", scenes.prose(60), seed="tabs")
     stage.texts, stage.pause = scenes.socket_answer(scene, duplicates=0.5), 0.005
