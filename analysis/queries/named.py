@@ -103,9 +103,10 @@ GROUP BY weekday, hour ORDER BY weekday, hour""",
     "answers_by_model_month": Question(
         "Answers by model and month",
         "Which models answered, month by month.",
+        # The sign keeps SQLite to the index of models, in which all of it is.
         f"""SELECT {_local("%Y-%m")} AS month, model_slug AS model, count(*) AS answers
 FROM messages
-WHERE model_slug > '' AND {IS_ANSWER} AND {_between("created_at")}
+WHERE model_slug > '' AND +{IS_ANSWER} AND {_between("created_at")}
 GROUP BY month, model ORDER BY month, model""",
     ),
     "time_to_first_token_by_model": _ranked(
