@@ -1,6 +1,7 @@
 """The views that sum up say what is in the archive, of made up exchanges whose numbers are known."""
 
 import contextlib
+import sqlite3
 import time
 from typing import Any
 
@@ -77,6 +78,14 @@ def test_models_are_counted_as_asked_for_and_as_served(archive: Archive) -> None
     assert [tuple(row.values()) for row in archive.rows(query)] == [
         ("auto", "gpt-5-5", 2, 2, 10), ("gpt-4", "gpt-5-mini", 1, 1, 5),
     ]  # fmt: skip
+
+
+def test_an_answer_of_no_conversation_counts_as_answer_and_in_no_conversation(archive: Archive) -> None:
+    archive.record(v0(envelope(answer("A", "12345"), "talk"), envelope(answer("B", "123"), "other")))
+    with contextlib.closing(sqlite3.connect(archive.path)) as db, db:
+        db.execute("UPDATE messages SET conversation_id = NULL WHERE id = 'B'")
+    (usage,) = archive.rows("SELECT answers, conversations, characters FROM model_usage")
+    assert tuple(usage.values()) == (2, 1, 8)
 
 
 def test_the_time_to_the_first_token_is_that_of_answers_somebody_saw(archive: Archive) -> None:

@@ -37,14 +37,14 @@ _DAYS = f"""
 # Seconds as `time_to_first_token` means them everywhere: of the exchange that asked, where the answer came in it.
 _MODELS = f"""
     WITH talks AS (
-        SELECT requested_model, model_slug, count(*) AS answers, sum(characters) AS characters,
+        SELECT requested_model, model_slug, conversation_id, count(*) AS answers, sum(characters) AS characters,
                sum(reasoning_seconds) AS reasoning_seconds, min(created_at) AS first_at, max(created_at) AS last_at
         FROM (SELECT m.requested_model, m.model_slug, m.conversation_id, length(m.text) AS characters,
                      m.reasoning_seconds, m.created_at
               FROM messages m WHERE +m.role = 'assistant' AND {_IS_ANSWER} AND m.model_slug IS NOT NULL)
         GROUP BY model_slug, requested_model, conversation_id),
     models AS (
-        SELECT requested_model, model_slug, sum(answers) AS answers, count(*) AS conversations,
+        SELECT requested_model, model_slug, sum(answers) AS answers, count(conversation_id) AS conversations,
                sum(characters) AS characters, round(sum(reasoning_seconds), 1) AS reasoning_seconds,
                min(first_at) AS first_at, max(last_at) AS last_at
         FROM talks GROUP BY model_slug, requested_model),
