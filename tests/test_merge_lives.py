@@ -187,7 +187,7 @@ def test_what_only_one_of_them_has_without_raw_bodies_is_merged_by_what_its_rows
     with archive_at(tmp_path / "second.db") as other:
         other.record(finished, stream_id="ended", started_at=began, clock=lambda _: began, keep_raw=False)
     for _ in range(2):
-        assert merge(tmp_path / "first.db", tmp_path / "second.db").busy == []
+        assert merge(tmp_path / "first.db", tmp_path / "second.db").busy == set()
         with archive_at(tmp_path / "first.db") as archive:
             assert archive.row("SELECT text, stream_id, status FROM messages") == {
                 "text": "Twice a day.", "stream_id": "ended", "status": FINISHED,
@@ -214,10 +214,10 @@ def test_a_conversation_that_is_being_captured_is_completed_by_the_next_merge(tm
     how: Row = {"stream_id": "open", "started_at": late, "clock": lambda _: late}
     with archive_at(first) as archive:
         archive.record(said, closing=None, look=lambda: True, **how)
-        assert merge(first, second).busy == ["talk"]
+        assert merge(first, second).busy == {"talk"}
         archive.record(said, closing=CUT, **how)
         merged = merge(first, second)
-        assert (merged.again, merged.busy) == (1, [])
+        assert (merged.again, merged.busy) == (1, set())
     with archive_at(whole) as archive:
         archive.record(said, closing=CUT, **how)
     assert_is_all(first, whole)

@@ -19,14 +19,24 @@ from addon.wire.payload import dumps, loads, mapping
 KINDS = ("turn", "resume", "topic", "document", "list")
 """The kinds of exchanges that messages and conversations are made from."""
 
-_ENDED = (
-    f"SELECT id FROM main.streams WHERE kind IN ({', '.join(f"'{kind}'" for kind in KINDS)}) AND state <> 'streaming'"
-)
+_KINDS = ", ".join(f"'{kind}'" for kind in KINDS)
+_ENDED = f"SELECT id FROM main.streams WHERE kind IN ({_KINDS}) AND state <> 'streaming'"
 _IN_ORDER = "ORDER BY started_at, rowid"
 _TELLING = " UNION ALL ".join(
     f"SELECT stream_id FROM main.{table} WHERE conversation_id IN chosen"
     for table in ("messages", "image_generations", "canvas_documents", "events")
 )
+
+_BEYOND = f"""
+    WITH evidence AS MATERIALIZED (
+        SELECT s.id FROM main.streams s JOIN main.stream_bodies b ON b.stream_id = s.id
+        WHERE s.kind IN ({_KINDS}) AND s.state <> 'streaming' AND (b.body IS NOT NULL OR EXISTS (
+            SELECT 1 FROM main.stream_bodies o WHERE o.digest = b.digest AND o.body IS NOT NULL)))
+    SELECT id AS id FROM main.conversations WHERE digest IS NOT NULL
+    UNION SELECT conversation_id FROM main.messages WHERE stream_id IS NULL OR stream_id NOT IN evidence
+    UNION SELECT conversation_id FROM main.image_generations WHERE stream_id IS NULL OR stream_id NOT IN evidence
+    UNION SELECT conversation_id FROM main.canvas_documents WHERE stream_id IS NULL OR stream_id NOT IN evidence
+    UNION SELECT conversation_id FROM main.streams WHERE id NOT IN evidence AND kind NOT IN ('download', 'asset')"""
 
 # A body that several exchanges had is kept with one of them.
 _BODY = """SELECT b.arrivals, b.wire IS NOT NULL AS undecoded, CAST(coalesce(b.body, (
@@ -66,6 +76,15 @@ class StoredStreams:
         asked = f"{_ENDED} AND (conversation_id IS NULL OR conversation_id IN chosen OR id IN ({_TELLING})) {_IN_ORDER}"
         chosen = "WITH chosen AS MATERIALIZED (SELECT value FROM json_each(?))"
         return [row["id"] for row in self._db.execute(f"{chosen} {asked}", (dumps(conversations),))]
+
+    def beyond(self) -> set[str]:
+        """The conversations of which more is known than what the raw bodies say that are there."""
+        return {row["id"] for row in self._db.execute(_BEYOND) if row["id"] is not None}
+
+    def streaming(self) -> set[str]:
+        """The conversations that are being captured."""
+        query = "SELECT conversation_id FROM main.streams WHERE state = 'streaming' AND conversation_id IS NOT NULL"
+        return {row["conversation_id"] for row in self._db.execute(query)}
 
     def read(self, identity: str) -> StoredStream | None:
         """One of them; None when what is kept of it does not suffice to read it again, or cannot be read."""

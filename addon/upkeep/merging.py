@@ -8,8 +8,8 @@ with by merging again.
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Merged:
     unreadable: int = 0
     undecodable: bool = False
     again: int = 0
-    busy: list[str] = field(default_factory=list)
+    busy: Collection[str] = frozenset()
     refused: str | None = None
 
 
@@ -94,8 +94,8 @@ class Merging:
                 self._writer.add([_told_by(record, overlap.same) for record in records] if overlap.same else records)
             self._writer.flush()
             if overlap.fresh:
-                merged.busy = remake(self._database, sorted(overlap.fresh), self._progress)
-                merged.again = len(overlap.fresh) - len(merged.busy)
+                remade = remake(self._database, overlap.fresh, self._progress)
+                merged.again, merged.busy = len(remade.conversations), remade.busy
             unfinished.finish(name for name in other.names() if name not in merged.busy)
             merged.unreadable, merged.undecodable = other.unreadable, other.undecodable
 

@@ -35,24 +35,10 @@ _AFTER = f"{_OURS} AND s.started_at > :started_at ORDER BY s.started_at LIMIT 1"
 
 _SAME_PROMPT = "SELECT DISTINCT conversation_id FROM streams WHERE request_message_id = ?"
 
-_KINDS = ", ".join(f"'{kind}'" for kind in KINDS)
-_EVIDENCE = f"""
-    SELECT s.id FROM streams s JOIN stream_bodies b ON b.stream_id = s.id
-    WHERE s.kind IN ({_KINDS}) AND s.state <> 'streaming' AND (b.body IS NOT NULL OR EXISTS (
-        SELECT 1 FROM stream_bodies o WHERE o.digest = b.digest AND o.body IS NOT NULL))"""
-
-_MORE_THAN_EVIDENCE = f"""
-    WITH evidence AS MATERIALIZED ({_EVIDENCE})
-    SELECT id AS id FROM conversations WHERE digest IS NOT NULL
-    UNION SELECT conversation_id FROM messages WHERE stream_id IS NULL OR stream_id NOT IN evidence
-    UNION SELECT conversation_id FROM image_generations WHERE stream_id IS NULL OR stream_id NOT IN evidence
-    UNION SELECT conversation_id FROM canvas_documents WHERE stream_id IS NULL OR stream_id NOT IN evidence
-    UNION SELECT conversation_id FROM streams WHERE id NOT IN evidence AND kind NOT IN ('download', 'asset')"""
-
 
 @dataclass(slots=True)
 class Overlap:
-    """`fresh` conversations are known here, and something new tells of them; of `told` ones that are, nothing does.
+    """`fresh` conversations are known here, and not all that tells of them is; of `told` ones it is.
 
     `same` names, for a document there, the earlier one here that tells it; `later` the later one here that it tells.
     """
@@ -74,15 +60,21 @@ def overlap(database: Path, other: sqlite3.Connection, unfinished: Collection[st
         if db.execute("SELECT 1 FROM conversations LIMIT 1").fetchone() is None:
             return found
         touched = set(_touched(db, other, found))
-        mixed = {row["id"] for row in other.execute(_MORE_THAN_EVIDENCE)}
+        mixed = StoredStreams(other).beyond()
         for (identity,) in other.execute("SELECT id FROM conversations"):
             if db.execute("SELECT 1 FROM conversations WHERE id = ?", (identity,)).fetchone() is None:
                 continue
-            if identity in touched or identity in unfinished:
+            lacks = _messages(db, identity) < _messages(other, identity)
+            if lacks or identity in touched or identity in unfinished:
                 found.fresh.add(identity)
             elif identity not in mixed:
                 found.told.add(identity)
     return found
+
+
+def _messages(db: sqlite3.Connection, conversation_id: str) -> int:
+    count: int = db.execute("SELECT count(*) FROM messages WHERE conversation_id = ?", (conversation_id,)).fetchone()[0]
+    return count
 
 
 def _touched(db: sqlite3.Connection, other: sqlite3.Connection, found: Overlap) -> Iterator[str]:

@@ -7,7 +7,7 @@ it touches is left alone and told. What has no evidence (raw bodies dropped, imp
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,10 +72,18 @@ def reparse(
         raise ArchiveError(f"{database}: cannot be read again: {error}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """Which conversations were built again, and which were not as they are being captured."""
+
+    conversations: frozenset[str]
+    busy: frozenset[str]
+
+
 def remake(
-    database: Path, conversations: Sequence[str], progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[str]:
-    """Build some conversations again, those of which all raw bodies are there; which could not be, as they are busy.
+    database: Path, conversations: Collection[str], progress: Callable[[int, int], None] = lambda done, total: None
+) -> Remade:
+    """Build some conversations again, those of which nothing is known beyond the raw bodies that are there.
 
     As if what tells of them had been captured in the order of its times. Raises `ArchiveError`.
     """
@@ -89,19 +97,20 @@ def remake(
 
 
 def _remake(
-    database: Path, rebuilt: Path, conversations: Sequence[str], progress: Callable[[int, int], None]
-) -> list[str]:
+    database: Path, rebuilt: Path, conversations: Collection[str], progress: Callable[[int, int], None]
+) -> Remade:
     began = now()
     with contextlib.closing(connect(database, durable=False)) as db:
         db.execute(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
         db.text_factory = AnyText()
         streams = StoredStreams(db)
-        evidence = [each for each in streams.telling(conversations) if streams.read(each) is not None]
+        chosen = sorted(set(conversations) - (streams.beyond() - streams.streaming()))
+        evidence = [each for each in streams.telling(chosen) if streams.read(each) is not None] if chosen else []
         Store.open(rebuilt).close()
-        scratch.seed_some(rebuilt, database, evidence, conversations)
+        scratch.seed_some(rebuilt, database, evidence, chosen)
         read = _Replay(streams, Store.open(rebuilt, texts=AnyText())).run(evidence, progress)
-        busy, _ = apply(db, Rebuilt(rebuilt, read, began, conversations))
-    return sorted(set(busy) & set(conversations))
+        busy, _ = apply(db, Rebuilt(rebuilt, read, began, chosen))
+    return Remade(frozenset(chosen) - set(busy), frozenset(busy) & set(chosen))
 
 
 def _reparse(database: Path, rebuilt: Path, dry_run: bool, progress: Callable[[int, int], None]) -> ReparseReport:
