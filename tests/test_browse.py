@@ -739,8 +739,9 @@ def test_an_archive_that_was_moved_away_says_so(tmp_path: Path, showcase: Path) 
     database = copied(showcase, tmp_path)
     client = Client(database)
     database.rename(tmp_path / "elsewhere.db")
-    answer = client.ask("/-/archive/health")
-    assert (answer.status_code, "moved or deleted" in answer.text) == (503, True)
+    for page in ("/", "/-/archive/health", "/-/tables", "/chatgpt", "/chatgpt/messages"):
+        answer = client.ask(page)
+        assert (answer.status_code, "moved or deleted" in answer.text) == (503, True), page
 
 
 def test_a_page_stands_also_where_the_files_were_left_behind(
@@ -753,10 +754,22 @@ def test_a_page_stands_also_where_the_files_were_left_behind(
     assert client.ask(f"/-/archive/thumb/{ids['digest']}").status_code == 404
 
 
-def test_what_cannot_be_shown_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_what_goes_wrong_is_not_reported_with_what_the_archive_holds(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("datasette.handle_exception.rich", pytest.importorskip("rich"))
+    fresh = Client(Path(client.datasette.databases["chatgpt"].path))
+    assert fresh.ask("/chatgpt/nothing").status_code == 404
+    assert "locals" not in "".join(capfd.readouterr())
+
+
+def test_what_cannot_be_shown_is_refused_in_one_line(tmp_path: Path, showcase: Path) -> None:
     with pytest.raises(click.ClickException, match="is not there"):
         check(tmp_path / "nothing.db")
     (tmp_path / "text.db").write_text("no database")
+    (tmp_path / "damaged.db").write_bytes(showcase.read_bytes()[:200_000])
+    with pytest.raises(click.ClickException, match=r"is damaged .*\.recover"):
+        check(tmp_path / "damaged.db")
     with pytest.raises(click.ClickException, match="not an archive"):
         check(tmp_path / "text.db")
     with socket.socket() as taken:
@@ -788,6 +801,21 @@ def test_a_finished_archive_in_a_folder_that_may_only_be_read_is_shown(tmp_path:
         assert (status, b"A valley in spring" in body) == (200, True)
     finally:
         folder.chmod(0o755)
+
+
+def test_a_page_sees_what_is_written_when_other_writers_come_and_go(tmp_path: Path, showcase: Path) -> None:
+    """Whoever opens and closes a file by itself takes SQLite's locks of it from all the process (SQLite, "How To
+    Corrupt", 2.2): the next writer to leave takes the log away, and what later ones write is never seen.
+    """
+    database = copied(showcase, tmp_path)
+    with running(database, tmp_path / "state") as server:
+        cookie = logged_in(server.address)
+        for title in ("The first title", "The second title", "The third title"):
+            assert fetch(server.base + "/", cookie)[0] == 200
+            with contextlib.closing(sqlite3.connect(database)) as db, db:
+                db.execute("UPDATE conversations SET title = ? WHERE last_seen_at IS NOT NULL", [title])
+            assert database.with_name(database.name + "-wal").exists()
+            assert fetch(server.base + "/", cookie)[1].count(title.encode()) > 20
 
 
 def test_browse_prints_one_address_that_lets_in(tmp_path: Path, showcase: Path) -> None:

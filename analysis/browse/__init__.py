@@ -32,6 +32,7 @@ from analysis.browse.site import (
     error_page,
     find_archive,
     is_archive,
+    missing,
     no_such_page,
     problem_of,
 )
@@ -65,7 +66,7 @@ def register_routes(datasette: "Datasette") -> list[tuple[str, View]]:
     home, charts = site.html("archive/home.html", home_page), Charts(site)
 
     async def first_page(request: Request) -> Any:
-        if find_archive(datasette) is None:
+        if find_archive(datasette) is None and missing(datasette) is None:
             return Response.redirect("/-/tables")
         return await home(request)
 
@@ -142,11 +143,19 @@ def forbidden(datasette: "Datasette", request: Request, message: str) -> Awaitab
 
 
 @hookimpl
+def startup() -> None:
+    """Datasette's own report of an error would print every local variable: texts of the archive among them."""
+    from datasette import handle_exception as report
+
+    report.rich = None
+
+
+@hookimpl
 def handle_exception(datasette: "Datasette", request: Request, exception: Exception) -> Awaitable[Response] | None:
     """What goes wrong on a stock page, in the look of the others; programs that ask for JSON get Datasette's answer."""
     if request.path.endswith(".json"):
         return None
-    return error_page(datasette, request, problem_of(exception))
+    return error_page(datasette, request, missing(datasette) or problem_of(exception))
 
 
 @hookimpl

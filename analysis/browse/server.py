@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 
 import click
 import uvicorn
-from datasette import handle_exception
 from datasette.app import Datasette
 from datasette.plugins import pm
 
@@ -43,8 +42,6 @@ def instance(database: Path, secret: str) -> Any:
     """A Datasette that lets in who has its token, and who signs with `secret`."""
     if not pm.is_registered(browse):
         pm.register(browse)  # where no installation has told Datasette of it
-    # Its own report of an error prints every local variable: texts of the archive among them.
-    handle_exception.rich = None
     told = {"title": "ChatGPT Capture", "allow": ALLOW}
     files, finished = ([], [str(database)]) if _is_sealed(database) else ([str(database)], [])
     return Datasette(files, immutables=finished, settings=SETTINGS, metadata=told, secret=secret)
@@ -60,6 +57,10 @@ def check(database: Path) -> None:
         if not _is_sealed(database):
             _look(database)
     except sqlite3.Error as error:
+        if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise click.ClickException(
+                f"{database}: is damaged ({error}); `sqlite3 {database.name} .recover` reads what can be read of it"
+            ) from None
         raise click.ClickException(
             f"{database}: cannot be read ({error}); in a folder that may not be written, copy it to one that may"
             " with what is named like it, or convert it there with PRAGMA journal_mode = DELETE"

@@ -5,11 +5,13 @@ Datasette's thread for queries, under a time limit, and never in the event loop,
 takes as long as a query.
 """
 
+import os
 import sqlite3
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
@@ -139,9 +141,9 @@ class Site:
         await self._datasette.ensure_permissions(request.actor, ["view-instance"])
         database = find_archive(self._datasette)
         if database is None:
-            gone = next((path for path in _files(self._datasette) if not path.is_file()), None)
-            if gone is not None:
-                raise Problem(503, "The archive is not there", f"{gone.name} was moved or deleted while it was open.")
+            lost = missing(self._datasette)
+            if lost is not None:
+                raise lost
             raise Problem(404, "No archive here", _NO_ARCHIVE)
         allowed = await self._datasette.permission_allowed(request.actor, "view-database", database.name, default=True)
         if not allowed:
@@ -186,17 +188,30 @@ def find_archive(datasette: "Datasette") -> "Database | None":
     return None
 
 
-def _files(datasette: "Datasette") -> list[Path]:
-    return [Path(database.path) for database in datasette.databases.values() if database.path is not None]
+def missing(datasette: "Datasette") -> Problem | None:
+    """That a file is not there any more."""
+    files = [Path(database.path) for database in datasette.databases.values() if database.path is not None]
+    gone = next((path for path in files if not path.is_file()), None)
+    if gone is None:
+        return None
+    return Problem(503, "The archive is not there", f"{gone.name} was moved or deleted while it was open.")
 
 
 def is_archive(path: Path) -> bool:
     """Whether a file says in its header that the capture wrote it (SQLite file format 1.3.17)."""
     try:
-        with path.open("rb") as file:
-            return file.read(72)[68:72] == APPLICATION_ID
+        found = path.stat()
+        return os.pread(_kept_open(path, found.st_dev, found.st_ino), 4, 68) == APPLICATION_ID
     except OSError:
         return False
+
+
+@cache
+def _kept_open(path: Path, device: int, inode: int) -> int:
+    """A file, never closed: closing it would take from all the process the locks that SQLite holds of it ("How To
+    Corrupt An SQLite Database File", 2.2), and whoever writes next would take away the log that is being read.
+    """
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def no_such_page(db: sqlite3.Connection, asked: Asked) -> dict[str, Any]:
