@@ -65,19 +65,24 @@ def _print(names: Sequence[str], per: "Period", database: Path) -> None:
     from rich.text import Text
 
     from analysis.clock import zone
+    from analysis.side_by_side import side_by_side
     from analysis.terminal import console, print_table
 
     out = console()
-    with reading(database) as db:
+    with side_by_side(database, {name: _asking(name, per) for name in names}) as asked:
         for place, name in enumerate(names):
             title = _TITLES[name].format(per=per, zone=zone())
             out.print(Text.assemble("\n" if place else "", (title, "bold green")))
             sys.stdout.flush()  # before the figures, which may take a second
-            subject = _READ[name](db, per)
+            subject = asked[name].result()
             if subject.rows:
                 print_table(out, subject.columns, [subject.cells(row) for row in subject.rows])
             else:
                 out.print(Text("none", "dim"))
+
+
+def _asking(name: str, per: "Period") -> "Callable[[sqlite3.Connection], _Subject]":
+    return lambda db: _READ[name](db, per)
 
 
 def _models(db: "sqlite3.Connection", _per: "Period") -> _Subject:
