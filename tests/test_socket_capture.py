@@ -198,6 +198,37 @@ def test_an_item_that_comes_late_is_waited_for(line: Line) -> None:
     assert_told(line.archive, SCENE)
 
 
+def test_what_waits_for_the_item_before_it_is_not_lost_with_the_recorder(line: Line) -> None:
+    """The recorder is killed while it waits: what came is read, and what is missing said."""
+    page, at = line.page(), len(ITEMS) - 6
+    page.hears(*ITEMS[:at], *ITEMS[at + 1 : at + 3])
+    page.pause()
+    line.restart()
+    page.hears(*ITEMS[at + 3 :])
+    page.end()
+    (stream,) = topics(line.archive)
+    assert (stream["state"], stream["error"]) == ("error", "a part of this answer never came")
+    kept = body(line.archive, stream["id"])
+    assert kept.count(b"item=") == len(ITEMS) - 2
+    assert line.archive.row("SELECT count(*) AS n FROM events WHERE type = 'missing_item'") == {"n": 1}
+    assert all(secret.encode() not in kept for secret in SCENE.secrets)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_item_that_comes_after_a_pause_takes_its_place(line: Line, restart: bool) -> None:
+    page = line.page()
+    page.hears(*ITEMS[:40], *ITEMS[41:44])
+    page.pause()
+    if restart:
+        line.restart()
+    page.hears(ITEMS[40], *ITEMS[44:])
+    page.end()
+    assert_told(line.archive, SCENE)
+    (stream,) = topics(line.archive)
+    assert (stream["state"], stream["event_count"]) == ("complete", len(SCENE.events))
+    assert body(line.archive, stream["id"]).count(b"item=") == len(ITEMS) - 1
+
+
 def test_another_socket_goes_on_where_the_page_had_come_to(line: Line) -> None:
     """A reload: the new socket asks from an offset on, and brings no beginning."""
     first = line.page("first")

@@ -1,9 +1,10 @@
 """Marks: comments in the body of a topic that name the pieces it holds, `: offset=... item=...` before each.
 
 Pure. An event stream ignores comments, so a body with them reads as one without; who has the body knows from them
-which pieces are in it.
+which pieces are in it. A piece that waits for the one before it is a comment as a whole, `: waits=...`.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
 from urllib.parse import quote, unquote
@@ -12,9 +13,14 @@ from addon.answers.legs import Leg
 from addon.errors import StreamError
 from addon.sockets.pubsub import Piece
 from addon.wire.evidence import pieces
+from addon.wire.payload import dumps, loads, string
+from addon.wire.redaction import redact_unread
+from addon.wire.sse import MAX_EVENT_BYTES
 
 MAX_PENDING = 64 * 1024
 """Bytes of marks that wait for a line to end."""
+
+_WAITS = b": waits="
 
 _MARK = re.compile(r": (?:offset=(\S+))? ?(?:item=(\S+))?")
 
@@ -51,12 +57,33 @@ class Marks:
 
 def named_in(leg: Leg) -> Iterator[tuple[str | None, str | None]]:
     """Identity and offset of the pieces that a stored body holds, as far as it can be read."""
+    for line in _lines(leg, MAX_PENDING):
+        if (named := _named(line)) is not None:
+            yield named
+
+
+def waiting_line(piece: Piece) -> bytes:
+    """The comment that a piece is while it waits."""
+    said = [piece.identity, piece.parent, piece.offset, redact_unread(piece.text).decode("utf-8", "replace")]
+    return _WAITS + quote(dumps(said), safe="").encode() + b"\n"
+
+
+def waiting_in(leg: Leg) -> Iterator[Piece]:
+    """The pieces that waited when a body was stored, or before."""
+    for line in _lines(leg, MAX_EVENT_BYTES):
+        if line.startswith(_WAITS):
+            with contextlib.suppress(ValueError, TypeError, AttributeError):
+                identity, parent, offset, text = loads(unquote(line[len(_WAITS) :].decode()).encode())
+                yield Piece(leg.name or "", text.encode(), string(identity), string(parent), string(offset))
+
+
+def _lines(leg: Leg, longest: int) -> Iterator[bytes]:
     line = b""
     try:
         for piece, _ in pieces(leg.body, leg.arrivals):
             *lines, line = (line + piece).split(b"\n")
-            line = line[:MAX_PENDING]
-            yield from (named for whole in lines if (named := _named(whole)) is not None)
+            yield from lines
+            line = line[:longest]
     except StreamError:
         return
 

@@ -43,6 +43,12 @@ class Order:
         return next(iter(self._followers.values()))[0][1] if self._followers else None
 
     @property
+    def held(self) -> list[Piece]:
+        """What waits."""
+        waiting = [piece for pieces in self._followers.values() for piece, _ in pieces]
+        return [piece for piece in waiting if _key(piece.identity, piece.offset) in self._held]
+
+    @property
     def exhausted(self) -> bool:
         """Whether so much has come that nothing more is let through."""
         return len(self._known) >= MAX_PIECES

@@ -14,7 +14,7 @@ from addon.answers.legs import FindLegs, Leg, no_legs
 from addon.errors import StreamError
 from addon.exchange import Closing, Opening
 from addon.records import Record
-from addon.sockets.marks import Marks, named_in
+from addon.sockets.marks import Marks, named_in, waiting_in, waiting_line
 from addon.sockets.order import Order
 from addon.sockets.pubsub import Piece
 from addon.wire.evidence import pieces
@@ -62,12 +62,16 @@ class Topic:
     def restore(self, leg: Leg) -> None:
         """Become what was stored of this topic; what that says is written."""
         self._replay(leg, None)
+        for piece in waiting_in(leg):
+            self._order.add(piece, self.at)
         self.done = self.reported = leg.state == "complete"
         self.checkpoint()
 
     def feed(self, piece: Piece, at: int) -> list[Record]:
         """A piece has come: what must be written because of it."""
+        waiting = self._order.waiting
         released = self._order.add(piece, at)
+        self._changed = self._changed or self._order.waiting != waiting
         if self._begun or not self._earlier:
             records: list[Record] = []
         elif begins(piece):
@@ -100,7 +104,9 @@ class Topic:
         if not self._changed:
             return []
         self._changed = False
-        return self.capture.checkpoint(self.at, Closing("end") if self.settled else None, self._marks.pending)
+        # Until it is read, the stored body is all that holds what waits.
+        comments = self._marks.pending + b"".join(map(waiting_line, self._order.held))
+        return self.capture.checkpoint(self.at, Closing("end") if self.settled else None, comments)
 
     def close(self, closing: Closing, at: int) -> list[Record]:
         """The end of a topic that is finished, or of the socket it came on."""
