@@ -26,7 +26,7 @@ from scripts.scenes import image_answer, plain_answer, search_answer, subscribe,
 from tests.receiving import FILES, download, kept, mention, png, receive
 from tests.recording import FINISHED, STARTED, Archive, Row, archive_at, envelope, message, request, shown, v0, v1
 from tests.sockets import Line, texts_of
-from tests.test_documents import mapped, node, store
+from tests.test_documents import mapped, node
 from tests.test_migrations import opened_at
 from tests.test_same_tree import histories, read
 
@@ -74,11 +74,14 @@ def finish(archive: Archive) -> None:
 type Happening = Callable[[Archive], object]
 
 
-def assert_merging_is_capturing_both(folder: Path, first: Sequence[Happening], second: Sequence[Happening]) -> None:
+def assert_merging_is_capturing_both(
+    folder: Path, first: Sequence[Happening], second: Sequence[Happening], together: Sequence[Happening] = ()
+) -> None:
+    """`together` is what happened in the order of its times, where that is not the first and then the second."""
     for name in ("first", "second", "both"):
         for path in folder.glob(f"{name}.db*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for name, happenings in {"first": first, "second": second, "both": [*first, *second]}.items():
+    for name, happenings in {"first": first, "second": second, "both": together or [*first, *second]}.items():
         with archive_at(folder / f"{name}.db") as archive:
             for happens in happenings:
                 happens(archive)
@@ -108,7 +111,8 @@ def drawn(seed: str) -> Happening:
 def loaded(hour: int, text: str = "Twice a day.", **fields: Any) -> Happening:
     answer = node("A", "U", status=FINISHED, content={"content_type": "text", "parts": [text]})
     document = mapped(answer, node("U", "root"), current_node="A", **fields)
-    return lambda archive: store(archive, document, STARTED + hour * HOUR, f"document {hour}")
+    about = {"conversation_id": "talk"}
+    return lambda archive: archive.load("conversation", document, at=STARTED + hour * HOUR, parameters=about)
 
 
 def answered(hour: int, text: str, *, title: str = "", **fields: Any) -> Happening:
@@ -169,28 +173,28 @@ def branched(archive: Archive) -> None:
 
 
 ALL: dict[str, Happening] = {
+    "answered": answered(0, "Twice", status="in_progress", title="First"),
     "turn one": turn("one"),
     "turn two": turn("two"),
     "drawn": drawn("lighthouse"),
-    "loaded": loaded(2, title="Late", is_archived=True, create_time=1_790_000_000.25, voice="ember"),
-    "loaded early": loaded(1, "Once a day?", title="Early", is_starred=True),
-    "answered": answered(0, "Twice", status="in_progress", title="First"),
-    "answered late": answered(3, "Twice a day.", title="Last"),
     "file": with_file,
     "refused": refused,
     "listed": listed,
     "canvas": canvas,
+    "loaded early": loaded(1, "Once a day?", title="Early", is_starred=True),
+    "loaded": loaded(2, title="Late", is_archived=True, create_time=1_790_000_000.25, voice="ember"),
+    "answered late": answered(3, "Twice a day.", title="Last"),
 }
+"""In the order of their times."""
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_merging_two_archives_is_capturing_both_into_one(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    names = list(ALL)
-    chance.shuffle(names)
-    split = chance.randint(0, len(names))
-    first, second = names[:split], names[split:]
-    assert_merging_is_capturing_both(tmp_path, [ALL[name] for name in first], [ALL[name] for name in second])
+    sides: tuple[list[Happening], list[Happening]] = ([], [])
+    for happens in ALL.values():
+        chance.choice(sides).append(happens)
+    assert_merging_is_capturing_both(tmp_path, *sides, list(ALL.values()))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -207,7 +211,7 @@ def test_whoever_is_merged_into_whom_it_is_what_capturing_both_gives(tmp_path: P
 
 def test_what_both_have_seen_is_there_once(tmp_path: Path) -> None:
     happenings = list(ALL.values())
-    assert_merging_is_capturing_both(tmp_path, happenings, happenings)
+    assert_merging_is_capturing_both(tmp_path, happenings, happenings, happenings)
 
 
 @settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
