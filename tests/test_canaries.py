@@ -31,6 +31,7 @@ HEADERS = (
 SECRET_KEYS = (
     "token", "access_token", "accessToken", "conduit_token", "resume_token", "turnstile_token", "proof_token",
     "arkose_token", "session_token", "sessionToken", "client_secret", "verify", "sig", "signature", "api_key", "jwt",
+    "websocket_verify", "turn_jwt", "url_sig", "contentSignature",
 )  # fmt: skip
 
 

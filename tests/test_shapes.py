@@ -28,6 +28,13 @@ def encoded(text: str) -> str:
 
 CARRIERS: dict[str, Any] = {
     "a list": {"access_token": [SECRET]},
+    "names that say whose": {
+        "websocket_verify": SECRET,
+        "turn_jwt": SECRET,
+        "url-sig": SECRET,
+        "contentSignature": SECRET,
+        "resumeJwt": SECRET,
+    },
     "several": {"tokens": [SECRET], "secrets": {"a": SECRET}},
     "an object": {"token": {"value": SECRET, "expires": 3}},
     "cookies": {"cookies": [{"name": "x", "value": SECRET}]},

@@ -18,8 +18,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 REDACTED = b"redacted"
 
 SECRET_KEYS = (
-    r"[a-z0-9_-]*(?:token|secret|password|api[_-]?key)|(?:proxy-)?authorization|(?:set-)?cookies?|x-oai-is|"
-    r"openai-sentinel-[a-z-]+|verify|sig|signature|jwt"
+    r"[a-z0-9_-]*(?:token|secret|password|api[_-]?key|signature|jwt)|(?:[a-z0-9_-]*[_-])?(?:verify|sig)|"
+    r"(?:proxy-)?authorization|(?:set-)?cookies?|x-oai-is|openai-sentinel-[a-z-]+"
 )
 """Names of JSON members, parameters and headers whose values are credentials; case does not matter."""
 
