@@ -11,6 +11,13 @@ document.addEventListener("keydown", (event) => {
   field.select();
 });
 
+// A field for a day that is empty says so, and not in which order a browser writes days.
+for (const field of document.querySelectorAll("input[type=date]")) {
+  const say = () => field.classList.toggle("any-day", !field.value);
+  field.addEventListener("input", say);
+  say();
+}
+
 /** Give each block of code below an element a button that copies it. */
 export function copyButtons(within) {
   for (const block of within.querySelectorAll(".code:not(:has(.copy))")) {

@@ -31,7 +31,7 @@ export function draw(element, make) {
 /** What all charts share. */
 export const frame = (width, more = {}) => ({
   width,
-  height: Math.round(Math.min(260, Math.max(190, width * 0.42))),
+  height: Math.round(Math.min(260, Math.max(160, width * 0.42))),
   marginLeft: 44,
   marginBottom: 38,
   marginRight: 12,

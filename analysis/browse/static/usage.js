@@ -62,7 +62,7 @@ const kinds = {
     }));
   },
   hours: (rows) => (width) => Plot.plot(frame(width, {
-    height: 220,
+    height: frame(width).height,
     padding: 0.06,
     x: { label: null, domain: d3.range(24), tickFormat: (hour) => (hour % 3 ? "" : `${hour}`), tickSize: 0 },
     y: { label: null, domain: [1, 2, 3, 4, 5, 6, 0], tickFormat: (day) => days[day], tickSize: 0 },
@@ -81,7 +81,7 @@ const kinds = {
     ],
   })),
   latency: (rows) => (width) => Plot.plot(frame(width, {
-    height: 50 + rows.length * 34,
+    height: Math.max(frame(width).height - 24, 50 + rows.length * 34),
     marginLeft: Math.min(150, width / 3),
     x: { grid: true, label: "seconds", domain: [0, d3.max(rows, (row) => row.p90) * 1.1 || 1] },
     y: { label: null, domain: rows.map((row) => row.model), tickSize: 0, tickFormat: (model) => fitting(model, Math.min(150, width / 3)) },
