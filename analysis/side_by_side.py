@@ -4,11 +4,12 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 
 from analysis.options import reading
+from analysis.queries.archive import address
 
 _MOST = 4
 _STEPS = 100_000
@@ -25,13 +26,15 @@ def side_by_side[T](
     """
     ended = Event()
 
-    def ask(question: Callable[[sqlite3.Connection], T]) -> T:
-        with reading(database) as db:
-            db.set_progress_handler(ended.is_set, _STEPS)
-            return question(db)
+    with reading(database) as first, ThreadPoolExecutor(min(_MOST, os.cpu_count() or 1)) as pool:
+        uri = address(first)
 
-    # What keeps an archive from being read is said before all else.
-    with reading(database), ThreadPoolExecutor(min(_MOST, os.cpu_count() or 1)) as pool:
+        def ask(question: Callable[[sqlite3.Connection], T]) -> T:
+            with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as db:
+                db.row_factory = sqlite3.Row
+                db.set_progress_handler(ended.is_set, _STEPS)
+                return question(db)
+
         try:
             yield {name: pool.submit(ask, question) for name, question in questions.items()}
         finally:

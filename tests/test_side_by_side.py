@@ -1,6 +1,8 @@
 """Questions that are asked at a time: answers by name, errors where they are read, nothing that goes on unread."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from threading import Event
 
@@ -55,3 +57,13 @@ def test_nothing_is_left_beside_an_archive_that_nobody_writes(archive: Archive) 
         assert [answer.result() for answer in asked.values()] == [1, 1, 1]
     beside = {path.name for path in archive.path.parent.glob(archive.path.name + "-*") if path.is_file()}
     assert beside == set()
+
+
+def test_a_writer_that_leaves_meanwhile_leaves_the_log_to_those_who_read(archive: Archive) -> None:
+    """Looking into the file by itself, and closing it, would take SQLite's locks away from all of this process."""
+    archive.store.close()
+    writing = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('INSERT INTO runs (id) VALUES (1)'); db.commit(); db.close()"
+    with side_by_side(archive.path, dict.fromkeys("abc", lambda db: db.execute("SELECT 1").fetchone()[0])) as asked:
+        assert [answer.result() for answer in asked.values()] == [1, 1, 1]
+        subprocess.run([sys.executable, "-c", writing, str(archive.path)], check=True, timeout=30)
+        assert archive.path.with_name(archive.path.name + "-wal").exists()

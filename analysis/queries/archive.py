@@ -54,6 +54,15 @@ def database_path(db: sqlite3.Connection) -> Path:
     return Path(next(row[2] for row in db.execute("PRAGMA database_list") if row[1] == "main"))
 
 
+def address(db: sqlite3.Connection) -> str:
+    """The URI of an open archive, for further connections of this process.
+
+    The file itself must not be looked into again: closing that look would take away the locks that SQLite has on it.
+    """
+    immutable = "" if isinstance(db, _Reading) else "&immutable=1"
+    return f"{database_path(db).as_uri()}?mode=ro{immutable}"
+
+
 def look(db: sqlite3.Connection) -> None:
     """Read something. Raises `sqlite3.Error` where nothing can be read."""
     db.execute("SELECT 1 FROM messages LIMIT 1").fetchone()
