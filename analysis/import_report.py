@@ -31,10 +31,6 @@ _NOT_OURS = {
 
 _MOST_NAMED = 3
 _UNMENTIONED = "no message mentions {} of them"
-_NAMELESS = {
-    True: "its name tells no file that a message mentions",
-    False: "their names tell no file that messages mention",
-}
 
 _MEANT = re.compile(r"\.(?:har|json|mitm|flows?|sse|zip)(?:\.gz)?$", re.IGNORECASE)
 """How files are called that should be something, if they are not by chance."""
@@ -99,9 +95,9 @@ class ImportReport:
         if self._media:
             click.echo(f"{_number(self._media, 'media file')} beside them{_among(self.unmentioned, _UNMENTIONED)}")
         if self._nameless:
-            click.echo(
-                f"{_number(len(self._nameless), 'media file')} not stored{_among(self._nameless, _NAMELESS[len(self._nameless) == 1])}"
-            )
+            why = "its name tells" if len(self._nameless) == 1 else "their names tell"
+            said = f"{why} no file that a message mentions"
+            click.echo(f"{_number(len(self._nameless), 'media file')} not stored{_among(self._nameless, said)}")
         if self._others:
             click.echo(f"{_number(self._others, 'other file')} passed by")
         if self.counts:

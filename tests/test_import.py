@@ -287,7 +287,7 @@ def test_media_that_no_message_mentions_are_named(tmp_path: Path) -> None:
     said = done.stdout.splitlines()
     assert done.returncode == 0
     assert f"2 media files beside them; no message mentions 1 of them: {unmentioned}" in said
-    why = "their names tell no file that messages mention"
+    why = "their names tell no file that a message mentions"
     assert (
         f"2 media files not stored; {why}: {tmp_path}/export.zip/avatar, {tmp_path}/export.zip/file-shorter.txt" in said
     )

@@ -55,6 +55,44 @@ def test_members_are_taken_or_skipped(fields: dict[str, Any], length: int) -> No
     assert reading.peek() == ""
 
 
+@given(st.lists(VALUES, max_size=6), st.integers(1, 40), st.booleans())
+def test_values_are_passed_by_their_brackets_however_the_file_is_read(
+    values: list[Any], length: int, ascii_only: bool
+) -> None:
+    whole = json.dumps({str(place): value for place, value in enumerate(values)}, ensure_ascii=ascii_only)
+    reading = text(whole.encode("utf-8", "surrogatepass"), length)
+    passed = []
+    for key in reading.members():
+        passed.append(key)
+        reading.skip_by_brackets()
+    assert (passed, reading.peek(), reading.offset) == ([str(place) for place in range(len(values))], "", len(whole))
+
+
+@pytest.mark.parametrize(
+    ("value", "is_read"),
+    [
+        ([[]] * 49, True),
+        ([[]] * 60, False),
+        ([{}, 1, "a, [{"] * 12, True),
+        (["," * 90, {"[": ",[{" * 30}, '"[,'] * 12, True),
+        ({str(place): 1 for place in range(120)}, False),
+        ([[1, [2]], [[[3]]]] * 30, False),
+    ],
+)
+def test_a_value_of_too_many_values_is_not_read(value: Any, is_read: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_text, "MAX_VALUES", 100)
+    monkeypatch.setattr(json_text, "_LIGHT_CHARACTERS", 20)
+    monkeypatch.setattr(json_text, "_BLOCK_BYTES", 64)
+    for count in (1, 5):
+        whole = json.dumps([value, *["between", 7, [1], value] * count, "after"])
+        found = list(text(whole, 50).elements())
+        assert len(found) == 2 + 4 * count
+        assert found[2] == 7
+        assert found[-1] == "after"
+        for each in (found[0], found[4]):
+            assert each == value if is_read else each.reason == "is more than 100 values in one" and each.is_large
+
+
 def test_the_text_of_what_was_taken_is_there() -> None:
     reading = text('[ {"a" : 1} , "b" ]')
     assert [(value, reading.take()) for value in reading.elements()] == [({"a": 1}, '{"a" : 1}'), ("b", '"b"')]
@@ -62,7 +100,7 @@ def test_the_text_of_what_was_taken_is_there() -> None:
 
 def test_after_the_text_of_a_large_value_was_taken_what_follows_is_where_it_stands() -> None:
     large = json.dumps({"a": "x" * 5_000_000})
-    reading = text(f"[{large}, tru, 2]")
+    reading = JsonText(Pieces(f"[{large}, tru, 2]".encode(), 65536), 8_000_000)
     values = reading.elements()
     assert (next(values), reading.take(), reading.offset) == ({"a": "x" * 5_000_000}, large, 1 + len(large))
     assert [*values] == [Damaged(len(large) + 3), 2]

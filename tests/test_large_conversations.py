@@ -177,13 +177,63 @@ def test_a_large_conversation_that_is_no_json_is_one_line_and_the_next_is_read(
 def test_nothing_is_longer_than_the_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_text, "LARGE_CHARACTERS", 300)
     monkeypatch.setattr(json_text, "_BLOCK_BYTES", 100)
-    monkeypatch.setattr(large_conversations, "MAX_VALUE_CHARACTERS", 5000)
+    monkeypatch.setattr(large_conversations, "MAX_CHARACTERS", 5000)
     path = tmp_path / "a.json"
     path.write_text(json.dumps([BEFORE[0], {"title": "short", "id": "x", "mapping": {}}]))
     with path.open("rb") as file:
         first, second = JsonText(file).elements(read_by_pieces)
-    assert isinstance(first, Damaged)
+    assert first == Damaged(1, "is a conversation of more than 5,000 characters")
     assert second == {"title": "short", "id": "x", "mapping": {}}
+
+
+@pytest.mark.parametrize("shape", ["dict", "as_messages"])
+def test_messages_that_are_too_large_are_named_and_the_rest_is_stored(
+    shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = BEFORE[0] if shape == "dict" else as_messages(BEFORE[0])
+    talk = json.loads(json.dumps(talk))
+    placed = [*talk["mapping"].values()][2:4] if shape == "dict" else talk["messages"][2:4]
+    long, crowded = (node.get("message") or node for node in placed)
+    long["content"]["parts"] = ["tide, " * 2000]
+    crowded["metadata"] = {"many": [[]] * 150}
+    limits = {"LARGE_CHARACTERS": 300, "_BLOCK_BYTES": 100, "_LIGHT_CHARACTERS": 100, "MAX_VALUES": 200}
+    for name, limit in (limits | {"MAX_VALUE_CHARACTERS": 8000}).items():
+        monkeypatch.setattr(json_text, name, limit)
+    path = tmp_path / "conversations.json"
+    path.write_text(json.dumps([talk, BEFORE[1]]))
+    (done,), counts = read(tmp_path / "a.db", path)
+    first = long["id"] if shape == "dict" else "2 of the list"
+    named = f"parts too large to be read: 2, first message {first}"
+    assert done["failures"] == [f"conversation 0, {talk['id']}: {named}"]
+    assert done["conversations"] == 2
+    assert all(count.held == count.stored for count in counts)
+    kept = {identity for (identity,) in rows(tmp_path / "a.db", "SELECT id FROM messages")}
+    assert kept == {*ids(BEFORE[0]), *ids(BEFORE[1])} - {long["id"], crowded["id"]}
+
+
+def ids(document: dict[str, Any]) -> list[str]:
+    return [key for key, node in document["mapping"].items() if node["message"]]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "said"),
+    [
+        ("MAX_IDS", 20, "is a conversation of more than 20 messages"),
+        ("MAX_CHARACTERS", 5000, "is a conversation of more than 5,000 characters"),
+    ],
+)
+def test_a_conversation_that_is_too_large_is_one_line(
+    limit: str, value: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_text, "LARGE_CHARACTERS", 300)
+    monkeypatch.setattr(json_text, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(large_conversations, limit, value)
+    path = tmp_path / "conversations.json"
+    short = {"id": "short", "title": "Short", "mapping": {}}
+    path.write_text(json.dumps([short, BEFORE[0], short | {"id": "second"}]))
+    (done,), _ = read(tmp_path / "a.db", path)
+    assert done["failures"] == [f"element 1 {said} (at character {len(json.dumps(short)) + 3})"]
+    assert done["conversations"] == 2
 
 
 def test_what_is_set_aside_is_whole_when_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,18 +17,18 @@ class Aside(Protocol):
 
 
 class SetAside(dict[str, Any]):
-    """The `KEPT` members of a message; it lies in `aside` as it stood in its list, or in its node."""
+    """The `KEPT` members of a message; it lies in `aside`, `length` bytes, as it stood in its list, or in its node."""
 
-    __slots__ = ("_aside", "_in_node", "_length", "_start")
+    __slots__ = ("_aside", "_in_node", "_start", "length")
 
     def __init__(self, kept: dict[str, Any], aside: Aside, place: tuple[int, int], *, in_node: bool) -> None:
         super().__init__(kept)
         self._aside, self._in_node = aside, in_node
-        self._start, self._length = place
+        self._start, self.length = place
 
     def whole(self) -> Any:
         """All of the message."""
-        value = self._aside.read(self._start, self._length)
+        value = self._aside.read(self._start, self.length)
         return value["message"] if self._in_node else value
 
 

@@ -18,6 +18,9 @@ from addon.exchange import Opening
 from addon.socket_tap import BINARY, FROM_CLIENT, MAX_MESSAGE_BYTES
 from addon.wire.payload import array, integer, mapping, microseconds, number, scalars, string
 
+MAX_ENTRY_CHARACTERS = 64 * 1024 * 1024
+"""An entry that is longer, its bodies with it, is not read."""
+
 _LONGEST_MARK = 3
 """How many bytes a body may be short of its size as text: the byte order mark, which is none of it."""
 

@@ -78,7 +78,7 @@ class Importer:
         with file.open() as content:
             kind = json_kind(content)
         with file.open() as content:
-            text = JsonText(content)
+            text = JsonText(content, har.MAX_ENTRY_CHARACTERS if kind == "har" else None)
             try:
                 if kind == "har":
                     self._har(intake, text, file)
@@ -118,7 +118,7 @@ def _entry(intake: Intake, number: int, entry: Any, file: ImportFile) -> None:
     """An entry of a HAR."""
     remarks = intake.remarks
     if isinstance(entry, Damaged):
-        remarks.fail(f"entry {number} is no JSON (at character {entry.offset})", "entries that are no JSON")
+        remarks.fail(f"entry {number} {entry.reason} (at character {entry.offset})", "entries that cannot be read")
         return
     if not isinstance(entry, dict):
         remarks.fail(f"entry {number} is no entry: {dumps(entry)[:_MOST_SHOWN]}", "entries that are none")

@@ -14,18 +14,25 @@ from typing import Any, BinaryIO
 
 from addon.errors import ImportFailure
 
-MAX_VALUE_CHARACTERS = 64 * 1024 * 1024
-"""A single value that is longer is taken for an attack: what is made of a conversation takes six times its text."""
+MAX_VALUE_CHARACTERS = 4 * 1024 * 1024
+"""A single value that is longer is not read: what is made of one takes ten times its text."""
+
+MAX_VALUES = 250_000
+"""How many values may stand in one that is read at once: as objects in memory each takes fifty times its text."""
 
 LARGE_CHARACTERS = 2 * 1024 * 1024
 """An object that is longer may be read by pieces (`elements`)."""
 
+_LIGHT_CHARACTERS = 1024 * 1024
 _BLOCK_BYTES = 512 * 1024
 _LARGE = 8 * _BLOCK_BYTES
 _GOES_ON = 3
 _UNFINISHED = re.compile(r"[-+.\\\w]{0,12}")
 _SPACE = re.compile(r"[ \t\r\n]*+")
+_MARKS = (",", "[", "{")  # each value but the first of its container follows a comma, or is a container
 _UNQUOTED = re.compile(r'[^"\[\]{}]*+')
+# Strings, objects and arrays with nothing in them to be gone into are passed at once: there may be millions.
+_FLAT = re.compile(r'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"|\[[^"\[\]{}]*+\]|\{[^"\[\]{}]*+\})*+', re.DOTALL)
 _QUOTED = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 # `NaN` and its like are not JSON (RFC 8259 6), nor are control characters in strings: the rest of the value is kept.
 _scan = json.JSONDecoder(parse_constant=lambda _: None, strict=False).raw_decode
@@ -39,15 +46,27 @@ class JsonBroken(Exception):
     """The text is no JSON from here on; the message says where."""
 
 
-class _JsonLarge(Exception):
-    """The value that comes next is an object longer than was asked for."""
+class JsonLarge(JsonBroken):
+    """The value that comes next is more than was asked for, as `told`; nothing of it has been passed."""
+
+    def __init__(self, told: str, offset: int) -> None:
+        super().__init__(f"{told}, at character {offset}")
+        self.told = told
 
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """Stands for an element that is no JSON; `offset` is its place in the text, in characters."""
+    """Stands for an element that cannot be read, and why; `offset` is its place in the text, in characters."""
 
     offset: int
+    reason: str = "is no JSON"
+    is_large: bool = False
+
+
+def _passed(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where what the pattern matches, be it nothing, ends."""
+    found = pattern.match(text, at)
+    return found.end() if found else at
 
 
 def value_of(text: str) -> Any:
@@ -58,7 +77,9 @@ def value_of(text: str) -> Any:
 class JsonText:
     """One JSON text, walked from its beginning: `peek` what comes, then take the `value`, or go into it."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, most: int | None = None) -> None:
+        """`most`: how many characters a value may have, if not `MAX_VALUE_CHARACTERS`."""
+        self._most = MAX_VALUE_CHARACTERS if most is None else most
         self.damage: str | None = None
         """Why the file could not be read to its end; its text ends there."""
         self._file = file
@@ -71,6 +92,7 @@ class JsonText:
         self._ended = False
         self._follow: Callable[[str], None] | None = None
         self._followed = 0
+        self._weighed_to, self._is_light = 0, True
 
     @property
     def offset(self) -> int:
@@ -108,22 +130,29 @@ class JsonText:
             if not self._more():
                 return ""
 
-    def value(self) -> Any:
-        """The value that comes next, whole. Raises `JsonCut`, `JsonBroken`."""
-        return self._value(MAX_VALUE_CHARACTERS)
-
     def piecewise(self, read: Callable[["JsonText"], Any] | None) -> Any:
         """The value that comes next; of an object longer than `LARGE_CHARACTERS` what `read` makes of it."""
+        if read is None:
+            return self.value()
         try:
-            return self._value(LARGE_CHARACTERS if read else MAX_VALUE_CHARACTERS)
-        except _JsonLarge:
-            return read(self) if read else None
+            return self.value(LARGE_CHARACTERS)
+        except JsonLarge:
+            if self.peek() != "{":
+                raise
+            return read(self)
 
-    def _value(self, most: int) -> Any:
+    def value(self, most: int | None = None) -> Any:
+        """The value that comes next, whole. Raises `JsonCut`, `JsonBroken`.
+
+        Of the latter `JsonLarge` where it is more than `most` characters, or more than `MAX_VALUES`.
+        """
+        most = self._most if most is None else most
         if self.peek() == "":
             raise JsonCut
         wanted = 0
         while True:
+            if self._is_crowded():
+                raise JsonLarge(f"more than {MAX_VALUES:,} values in one", self.offset)
             try:
                 value, end = _scan(self._text, self._at)
             except (ValueError, RecursionError) as error:
@@ -135,11 +164,40 @@ class JsonText:
                 if self._ended or self._text[end - 1] in '"]}' or len(self._text) >= end + _GOES_ON:
                     self._value_at, self._at = self._at, end
                     return value
-            if len(self._text) - self._at > most and self._text[self._at] == "{":
-                raise _JsonLarge
+            held = len(self._text) - self._at
+            if held > most:
+                raise JsonLarge(f"a value of more than {most:,} characters", self.offset)
             # Twice as much each time, so that what is read again stays in proportion.
-            wanted = max(2 * wanted, len(self._text) - self._at)
-            self._read(wanted)
+            wanted = max(2 * wanted, held)
+            self._read(min(wanted, most + 1 - held))
+
+    def _is_crowded(self) -> bool:
+        """Whether what has been read of the value that comes next is more than `MAX_VALUES`."""
+        if len(self._text) - self._at <= _LIGHT_CHARACTERS or self._text[self._at] not in "[{":
+            return False
+        end = self._passed + len(self._text)
+        if end != self._weighed_to:
+            self._weighed_to = end
+            self._is_light = sum(self._text.count(mark, self._at) for mark in _MARKS) <= MAX_VALUES
+        return not self._is_light and self._values_ahead() > MAX_VALUES
+
+    def _values_ahead(self) -> int:
+        """How many values the one that comes next has, as far as it has been read and they are not too many."""
+        count, depth, at = 0, 0, self._at
+        while count <= MAX_VALUES:
+            start, at = at, _passed(_UNQUOTED, self._text, at)
+            count += self._text.count(",", start, at)
+            found = self._text[at : at + 1]
+            at += 1
+            if found == '"':
+                at = _passed(_QUOTED, self._text, at) + 1
+            elif found in ("[", "{"):
+                count, depth = count + 1, depth + 1
+            else:
+                depth -= 1
+            if depth <= 0 or at >= len(self._text):
+                break
+        return count
 
     def elements(self, read: Callable[["JsonText"], Any] | None = None) -> Iterator[Any]:
         """The elements of the array that comes next, `Damaged` for those that are no JSON; `read` as in `piecewise`.
@@ -155,6 +213,9 @@ class JsonText:
             start = self.offset
             try:
                 value = self.piecewise(read)
+            except JsonLarge as large:
+                self.skip_by_brackets()
+                value = Damaged(start, f"is {large.told}", is_large=True)
             except JsonBroken:
                 self.skip_by_brackets()
                 value = Damaged(start)
@@ -204,8 +265,6 @@ class JsonText:
         goes_on = error.msg.startswith("Unterminated string") or _UNFINISHED.fullmatch(unread) is not None
         if goes_on and self._ended:
             raise JsonCut
-        if goes_on and len(self._text) - self._at > MAX_VALUE_CHARACTERS:
-            raise JsonBroken(f"a value of more than {MAX_VALUE_CHARACTERS} characters at character {self.offset}")
         return not goes_on
 
     def skip_by_brackets(self, depth: int = 0) -> None:
@@ -214,13 +273,16 @@ class JsonText:
         `depth` is how many brackets have been passed that are to close with it.
         """
         quoted = False
-        if not depth and self.peek() not in ("[", "{"):
-            while self.peek() not in (",", "]", "}", ""):
-                self._at += 1
-            return
+        if not depth:
+            opening = self.peek()
+            if opening not in ("[", "{", '"'):
+                while self.peek() not in (",", "]", "}", ""):
+                    self._at += 1
+                return
+            self._at += 1
+            quoted, depth = opening == '"', int(opening != '"')
         while True:
-            passed = (_QUOTED if quoted else _UNQUOTED).match(self._text, self._at)
-            self._at = passed.end() if passed else self._at
+            self._at = _passed(_QUOTED if quoted else _FLAT, self._text, self._at)
             found = self._text[self._at : self._at + 1]
             if found in ("", "\\"):  # the end of what was read; or half of an escape
                 if not self._more():
@@ -229,9 +291,9 @@ class JsonText:
             self._at += 1
             if found == '"':
                 quoted = not quoted
-                continue
-            depth += 1 if found in "[{" else -1
-            if depth == 0:
+            else:
+                depth += 1 if found in "[{" else -1
+            if depth == 0 and not quoted:
                 return
 
     def _read(self, count: int) -> None:

@@ -12,7 +12,7 @@ from addon.importing.imported import Imported
 MOST_NAMED = 20
 """How many lines of one kind a file gets; of those beyond it only the number is told."""
 
-_MOST_PLACES = 10
+MOST_PLACES = 10
 
 _KEPT: Mapping[Kind, str] = {
     "circle": "parents that go round in a circle, kept as they are",
@@ -67,14 +67,14 @@ class Remarks:
         return self._done.failures if failure else self._done.notes
 
 
-def passed_by(places: list[int]) -> list[str]:
-    """One line that says which elements of a file are no conversations."""
-    if not places:
+def passed_by(count: int, places: list[int]) -> list[str]:
+    """One line that says which elements of a file are no conversations; `places` are the first ones."""
+    if not count:
         return []
-    if len(places) == 1:
+    if count == 1:
         return [f"element {places[0]} is no conversation: passed by"]
-    named = ", ".join(map(str, places[:_MOST_PLACES])) + (" …" if len(places) > _MOST_PLACES else "")
-    return [f"{len(places):,} elements are no conversations, {named}: passed by"]
+    named = ", ".join(map(str, places[:MOST_PLACES])) + (" …" if count > MOST_PLACES else "")
+    return [f"{count:,} elements are no conversations, {named}: passed by"]
 
 
 def chats(count: int) -> str:

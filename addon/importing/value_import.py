@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import batched
 from typing import Any
 
 from addon.documents.conversation_ids import made_up_id, named_id
@@ -16,15 +15,21 @@ from addon.importing.import_kinds import shape_of
 from addon.importing.intake import Intake
 from addon.importing.json_text import Damaged, JsonText
 from addon.importing.large_conversations import LargeDocument
-from addon.importing.remarks import chats, passed_by
+from addon.importing.portions import portions
+from addon.importing.remarks import MOST_PLACES, chats, passed_by
 from addon.importing.saved_bodies import chunks_of, opening_of
 from addon.records import Message, Record, TypedEvent
 from addon.wire import asset_ids
+from addon.wire.budget import weight
 from addon.wire.content_times import newest_in
 from addon.wire.payload import dumps, scalars
 
 _AT_ONCE = 1000
 """How many records of a large conversation are made before they are written."""
+
+
+_MAX_FRAMES_BYTES = 8 * 1024 * 1024
+"""How much is held of events that stand in an array: together they are one answer."""
 
 
 class _Bug(Exception):
@@ -40,8 +45,10 @@ class ValueImport:
         self._text = text
         self._file = file
         self._export = ExportReading(f"export:{file.identity}", file.modified_at)
-        self._frames: list[Any] = []  # events, which make one stream
-        self._others: list[int] = []  # the places of what is none of ours
+        self._frames: list[bytes] = []  # events, which make one stream
+        self._frames_bytes = 0
+        self._others: list[int] = []  # the first places of what is none of ours
+        self._others_count = 0
         self._chats = 0
         self._seen: dict[int, int] = {}  # how many messages of each conversation were counted
 
@@ -58,29 +65,37 @@ class ValueImport:
             if self._seen:
                 self._done.kind = "export"
                 self._writer.add(self._export.close(state))
-                self._done.notes += passed_by(self._others)
+                self._done.notes += passed_by(self._others_count, self._others)
             if self._chats:
                 self._done.failures.append(chats(self._chats))
             if self._frames:
-                body = b"".join(b"data: %s\n\n" % dumps(frame).encode() for frame in self._frames)
-                self._intake.stream(body, self._file)
+                self._intake.stream(b"".join(self._frames), self._file)
+            if self._frames_bytes > _MAX_FRAMES_BYTES:
+                self._done.failures.append(f"more than {_MAX_FRAMES_BYTES >> 20} MiB of events: the rest is not read")
 
     def _value(self, number: int, value: Any) -> None:
         match "damaged" if isinstance(value, Damaged) else shape_of(value):
             case "damaged":
-                place = f"element {number} is no JSON (at character {value.offset})"
-                self._remarks.fail(place, "elements that are no JSON")
+                place = f"element {number} {value.reason} (at character {value.offset})"
+                self._remarks.fail(place, "elements that cannot be read")
             case "conversation":
                 self._conversation(number, value)
             case "chat":
                 self._chats += 1
             case "frame":
-                self._frames.append(value)
+                self._frame(value)
             case "list" | "download" as kind:
                 self._document(number, kind, value)
             case _:
-                self._others.append(number)
+                self._others += [number] if len(self._others) <= MOST_PLACES else []
+                self._others_count += 1
                 self._done.passed_by += 1
+
+    def _frame(self, event: dict[str, Any]) -> None:
+        body = b"data: %s\n\n" % dumps(event).encode()
+        self._frames_bytes += len(body)
+        if self._frames_bytes <= _MAX_FRAMES_BYTES:
+            self._frames.append(body)
 
     def _conversation(self, number: int, document: dict[str, Any]) -> None:
         place, identity = f"conversation {number}", named_id(document)
@@ -97,6 +112,10 @@ class ValueImport:
             line = f"{place}: a bug in the import ({bug})"
             self._remarks.fail(line, "conversations that met a bug in the import")
             return
+        if isinstance(document, LargeDocument) and document.left_out:
+            count, first = len(document.left_out), document.left_out[0]
+            line = f"{place}, {identity}: parts too large to be read: {count:,}, first {first}"
+            self._remarks.fail(line, "conversations like that")
         if odd:
             self._remarks.note(f"{place}, {identity}: {odd} parts of it were not understood", "conversations like that")
         # Of one that stands in the file twice, what is new counts. Without records all of it is there.
@@ -115,7 +134,7 @@ class ValueImport:
         try:
             self._remarks.odd(oddities(document, halves=halves), place)
             if isinstance(document, LargeDocument):
-                yield from batched(self._export.large_conversation(document, self._writer.has_read), _AT_ONCE)
+                yield from portions(self._export.large_conversation(document, self._writer.has_read), _AT_ONCE, weight)
             else:
                 yield self._export.conversation(document, self._text.take(), self._writer.has_read)
         except ArchiveError:

@@ -13,12 +13,13 @@ from addon.files.media import MediaFolder
 from addon.files.thumbnailer import Thumbnailer
 from addon.records import DocumentRead, Record, Stream
 from addon.store.store import Store, StoreBusy
+from addon.wire.budget import weight
 
 RETRY_SECONDS = 0.1
 TELL_AFTER = 10
 """After how many attempts the person is told what is waited for."""
 
-BATCH_RECORDS = 4000
+BATCH_RECORDS, BATCH_CHARACTERS = 4000, 4 * 1024 * 1024
 
 
 class ArchiveWriter:
@@ -35,6 +36,7 @@ class ArchiveWriter:
         self._store: Store | None = None
         self._media = MediaFolder(media_folder(path))
         self._batch: list[Record] = []
+        self._characters = 0
         self._awaited: list[Callable[[], None]] = []
 
     def around(self) -> Surroundings:
@@ -52,7 +54,8 @@ class ArchiveWriter:
     def add(self, records: Sequence[Record]) -> None:
         """Take what belongs together; it is written in one transaction."""
         self._batch += records
-        if len(self._batch) >= BATCH_RECORDS:
+        self._characters += sum(map(weight, records))
+        if len(self._batch) >= BATCH_RECORDS or self._characters > BATCH_CHARACTERS:
             self.flush()
 
     def when_written(self, then: Callable[[], None]) -> None:
@@ -64,7 +67,7 @@ class ArchiveWriter:
         if self._batch:
             store = self.open()
             self._patiently(lambda: store.write(self._batch))
-            self._batch = []
+            self._batch, self._characters = [], 0
         # Whoever interrupts this finds less counted than there is, and never more.
         while self._awaited:
             self._awaited.pop(0)()
