@@ -21,7 +21,7 @@ _OWNER = """
 
 _EITHER = "coalesce({verb}({name}, excluded.{name}), {name}, excluded.{name})"
 _RANK = "instr('tool uploaded generated', {})"
-_MERGED = {
+MERGED = {
     # `sediment:` rather than `file-service:`, which is made up where only an attachment names the file.
     "pointer": _EITHER.format(verb="max", name="pointer"),
     # No origin: bytes or a download answer came first.
@@ -47,7 +47,7 @@ def merge_asset(db: sqlite3.Connection, asset: Asset) -> None:
     db.execute(
         f"""INSERT INTO assets (id, pointer, kind, origin, name, stated_size_bytes, stated_width, stated_height)
             VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, 0))
-            ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = {merged}" for name, merged in _MERGED.items())}""",
+            ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = {merged}" for name, merged in MERGED.items())}""",
         (asset.id, asset.pointer, asset.kind, asset.origin, asset.name, asset.size_bytes, asset.width, asset.height),
     )
 

@@ -6,13 +6,14 @@ All of it fills what is not known here; nothing that is here gives way to it.
 import sqlite3
 
 from addon.records import ImageRow, KnownAsset, Mention, MessageVersion, Sources
-from addon.store.asset_rows import settle
+from addon.store.asset_rows import MERGED, settle
 from addon.store.attachments import cite
 from addon.store.rows import columns, timestamp
 from addon.store.version_rows import Said, remember
 
 _NUMBER = "SELECT n FROM messages WHERE id = ? AND conversation_id IS ?"
 _STATED = ("size_bytes", "width", "height")
+_FIRST_OF_TWO = "SELECT id FROM streams WHERE id IN (stream_id, excluded.stream_id) ORDER BY started_at, id LIMIT 1"
 _IMAGE_KEYS = ("conversation_id", "message_id", "part_index", "status")
 
 _IMAGE = """
@@ -45,16 +46,15 @@ def write_sources(db: sqlite3.Connection, sources: Sources) -> None:
 
 
 def write_asset(db: sqlite3.Connection, asset: KnownAsset) -> None:
-    """Store what messages say of an asset; whose it is, who first knew says."""
+    """Store what messages and lists say of an asset; whose it is, who first knew says."""
     values = columns(asset)
     for name in _STATED:
         values[f"stated_{name}"] = values.pop(name)
     names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
-    first = ("pointer", "kind", "conversation_id", "message_id", "stream_id")
-    late = ("name", *(f"stated_{name}" for name in _STATED))
-    updates = [f"{name} = iif(origin IS NULL, coalesce(excluded.{name}, {name}), {name})" for name in first]
-    updates += [f"{name} = coalesce(excluded.{name}, {name})" for name in late]
-    updates.append("origin = coalesce(origin, excluded.origin)")
+    updates = [f"{name} = {merged}" for name, merged in MERGED.items()]
+    whose = ("conversation_id", "message_id")
+    updates += [f"{name} = iif(origin IS NULL, coalesce(excluded.{name}, {name}), {name})" for name in whose]
+    updates.append(f"stream_id = ({_FIRST_OF_TWO})")
     db.execute(
         f"INSERT INTO assets ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {', '.join(updates)}", values
     )

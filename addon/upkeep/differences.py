@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from addon.store.asset_rows import settle
+from addon.store.asset_rows import MERGED, settle
 from addon.store.rows import copied
 from addon.upkeep.correspondence import Rebuilt, correspond
 
@@ -98,19 +98,22 @@ class _Difference:
         self._db = db
         self._rebuilt = rebuilt
         self._orphans: dict[str, int] = {}
+        self._assets: list[str] = []
 
     def bring_over(self) -> dict[str, Changes]:
         """All tables, those that others refer to first."""
         tables = {
             "conversations": self._conversations(),
             "streams": Changes(changed=self._streams()),
-            "assets": Changes(added=self._missing("assets", "id")),
+            "assets": Changes(self._missing("assets", "id"), self._restated()),
             "messages": self._messages(),
         }
         tables |= {table: self._children(table, key) for table, key in _CHILDREN.items()}
         tables["image_generations"] = self._images()
         tables["canvas_documents"] = self._canvas_documents()
         tables["events"] = self._events()
+        for identity in self._assets:
+            settle(self._db, identity)
         return tables
 
     def settle(self) -> None:
@@ -130,6 +133,16 @@ class _Difference:
             f"INSERT INTO main.{table} ({names}) SELECT {names} FROM rebuilt.{table}"
             f" WHERE {key} NOT IN (SELECT {key} FROM main.{table})"
         )
+
+    def _restated(self) -> int:
+        """Of how many files what messages and lists say is better known."""
+        sets = ", ".join(f"{name} = coalesce(r.{name}, assets.{name})" for name in MERGED)
+        differs = " OR ".join(f"r.{name} IS NOT NULL AND r.{name} IS NOT assets.{name}" for name in MERGED)
+        update = (
+            f"UPDATE main.assets SET {sets} FROM rebuilt.assets r WHERE r.id = assets.id AND ({differs}) RETURNING id"
+        )
+        self._assets = [row["id"] for row in self._db.execute(update).fetchall()]
+        return len(self._assets)
 
     def _conversations(self) -> Changes:
         added = self._missing("conversations", "id")
