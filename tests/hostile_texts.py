@@ -25,6 +25,8 @@ HOSTILE = {
     "code": '```"><img src={trap}/code.png>\n</code></pre><script>window.pwned=1</script>\n```',
     "mark": '\ue200cite\ue202<img src={trap}/mark.png>\ue201 \ue200entity\ue202["x","<img src={trap}/entity.png>"]\ue201',
     "template": "{{{{ 7*7 }}}} {{% include 'x' %}} ${{window.pwned=1}}",
+    "early": "<link rel=preload as=image href='{trap}/pre'><link rel=dns-prefetch href='{trap}/'><img srcset='{trap}/a 1x, {trap}/b 2x'><picture><source srcset='{trap}/c'><img></picture><input autofocus onfocus='window.pwned=1'><details open ontoggle='window.pwned=1'>d</details><a ping='{trap}/ping' href='#'>p</a><svg><use href='{trap}/u#x'/><animate onbegin='window.pwned=1'/></svg>",
+    "disguised": "[a](JaVaScRiPt:window.pwned=1) [b](java&#115;cript:window.pwned=1) [c](\x01javascript:window.pwned=1) <javascript:window.pwned=1> ![i][r] [![j]({trap}/j.png)]({trap}/l) \n\n[r]: {trap}/r.png 'payload\\\" onerror=window.pwned=1'\n\n| ![t]({trap}/t.png) | x |\n|---|---|\n| <td background='{trap}/td'> | ![]({trap}/e.svg) |",
     "deep": "> " * 2_500 + "- " * 2_500 + "payload",
 }
 

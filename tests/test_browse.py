@@ -823,6 +823,9 @@ def test_browse_prints_one_address_that_lets_in(tmp_path: Path, showcase: Path) 
         assert fetch(server.base + "/")[0] == 403
         cookie = logged_in(server.address)
         assert fetch(server.base + "/", cookie)[0] == 200
+        for page, status in (("/chatgpt/nothing", 404), ("/chatgpt", 400), ("/chatgpt/messages", 400)):
+            told = fetch(f"{server.base}{page}.json?sql=pragma+x&_sort=nothing", cookie)
+            assert (told[0], json.loads(told[1])["status"]) == (status, status), page
         charts = json.loads(fetch(server.base + "/-/archive/usage/data?from=&to=", cookie)[1])["charts"]
     assert {name for name, rows in charts.items() if rows is None} == set()
     assert charts["prompts_per_day"]

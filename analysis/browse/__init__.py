@@ -151,11 +151,13 @@ def startup() -> None:
 
 
 @hookimpl
-def handle_exception(datasette: "Datasette", request: Request, exception: Exception) -> Awaitable[Response] | None:
-    """What goes wrong on a stock page, in the look of the others; programs that ask for JSON get Datasette's answer."""
+def handle_exception(datasette: "Datasette", request: Request, exception: Exception) -> Response | Awaitable[Response]:
+    """What goes wrong on a stock page, in the look of the others; as JSON to programs that ask for that."""
+    problem = missing(datasette) or problem_of(exception)
     if request.path.endswith(".json"):
-        return None
-    return error_page(datasette, request, missing(datasette) or problem_of(exception))
+        told = {"ok": False, "error": problem.words or problem.title, "status": problem.status, "title": problem.title}
+        return Response.json(told, status=problem.status)
+    return error_page(datasette, request, problem)
 
 
 @hookimpl
