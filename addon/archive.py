@@ -18,6 +18,10 @@ VERSION = 5
 """`PRAGMA user_version`: the number of the newest migration."""
 
 
+COMPANIONS = ("-wal", "-shm", "-journal")
+"""What SQLite puts behind the database's name for files of its own."""
+
+
 def inflight_folder(database: Path) -> Path:
     """Where the journal of captures in progress lies: beside the database, `<name>-inflight`."""
     return database.with_name(database.name + "-inflight")
@@ -42,7 +46,7 @@ def prepare(database: Path) -> None:
             _check(database, descriptor)
         finally:
             os.close(descriptor)
-        for companion in ("-wal", "-shm", "-journal"):
+        for companion in COMPANIONS:
             _check_companion(database.with_name(database.name + companion))
         private_folder(inflight_folder(database))
         private_folder(media_folder(database))

@@ -54,7 +54,7 @@ def read_from(path: Path) -> tuple[set[str], list[str]]:
     """The conversations that can be read of a file or folder, and what is said of the rest."""
     found: set[str] = set()
     said = []
-    for file in files_in(path):
+    for file in files_in(path, path.with_name("archive.db")):
         if isinstance(file, Unreadable):
             said.append(file.reason)
             continue

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from addon.importing.import_files import ImportFile, files_in
+from addon.store.store import Store
 from analysis.interruption import Interruption
 from scripts import loopback, scenes
 from scripts.made_up_export import Size, conversations, write
@@ -39,6 +41,36 @@ def test_an_export_is_stored_whole_and_again_changes_nothing(tmp_path: Path) -> 
     again = report(database, source)
     assert (again["exit"], again["fidelity"]) == (0, first["fidelity"])
     assert dump(database) == before
+
+
+_HELD = """
+import fcntl, os, sys
+try:
+    fcntl.lockf(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+except OSError:
+    print("held")
+"""
+"""Whether somebody holds SQLite's lock of a log that is in use (`WALINDEX_LOCK_DMS`, wal.c)."""
+
+
+def test_a_folder_with_the_archive_in_it_does_not_take_its_locks_away(tmp_path: Path) -> None:
+    database = tmp_path / "a.db"
+    write(tmp_path / "conversations.json", SMALL)
+
+    def held() -> str:
+        command = [sys.executable, "-c", _HELD, str(tmp_path / "a.db-shm")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    with contextlib.closing(Store.open(database)) as store:
+        store.write([])
+        assert held() == "held"
+        read = list(files_in(tmp_path, database))
+        assert held() == "held"
+    assert [file.name for file in read if isinstance(file, ImportFile)] == [str(tmp_path / "conversations.json")]
+    said = report(database, tmp_path)
+    assert (said["exit"], said["complete"]) == (0, True)
+    named = run(database, database)
+    assert (named.returncode, "is of the archive that is written: not read" in named.stderr) == (1, True)
 
 
 def test_a_part_that_is_not_understood_and_read_again_leaves_the_file_as_old_as_it_was(tmp_path: Path) -> None:

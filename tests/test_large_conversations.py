@@ -36,7 +36,7 @@ def read(database: Path, *paths: Path) -> tuple[list[dict[str, Any]], list[Count
     writer = ArchiveWriter(database, print)
     importer = Importer(writer, fidelity)
     for path in paths:
-        for file in files_in(path):
+        for file in files_in(path, database):
             assert isinstance(file, ImportFile)
             done = Imported(file.name)
             importer.read(file, done)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from addon.archive import COMPANIONS
 from addon.importing.export_media import is_called_like_one
 from addon.importing.pieces import plain
 from addon.importing.zip_entries import Gap
@@ -53,10 +54,12 @@ class Unreadable:
     lost: bool = True
 
 
-def files_in(path: Path) -> Iterator[ImportFile | Unreadable]:
+def files_in(path: Path, archive: Path) -> Iterator[ImportFile | Unreadable]:
     """The files behind a path: sorted, links to folders not followed, hidden files left out.
 
-    Those that are called like assets come last: by then it is known which assets messages mention.
+    Those that are called like assets come last: by then it is known which assets messages mention. Those of the archive
+    that is written are never opened: closing them again would take SQLite's locks of them away ("How To Corrupt An
+    SQLite Database File", 2.2).
     """
     try:
         mode = path.stat().st_mode
@@ -64,7 +67,7 @@ def files_in(path: Path) -> Iterator[ImportFile | Unreadable]:
         yield Unreadable(str(path), _reason(error))
         return
     if not stat.S_ISDIR(mode):
-        yield from _file(path, str(path), named=True)
+        yield from _file(path, str(path), archive, named=True)
         return
     empty = True
     unreadable: list[OSError] = []
@@ -79,37 +82,40 @@ def files_in(path: Path) -> Iterator[ImportFile | Unreadable]:
                 media.append(Path(folder, name))
             elif not name.startswith("."):
                 empty = False
-                yield from _file(Path(folder, name), str(Path(folder, name)), named=False)
+                yield from _file(Path(folder, name), str(Path(folder, name)), archive, named=False)
     for file in media:
-        yield from _file(file, str(file), named=False)
+        yield from _file(file, str(file), archive, named=False)
     for failure in unreadable:
         yield Unreadable(str(failure.filename), _reason(failure))
     if empty and not media and not unreadable:
         yield Unreadable(str(path), "the folder holds no files")
 
 
-def standard_input() -> Iterator[ImportFile | Unreadable]:
+def standard_input(archive: Path) -> Iterator[ImportFile | Unreadable]:
     """What comes in at standard input, whatever it is."""
-    yield from _kept(sys.stdin.buffer, "standard input")
+    yield from _kept(sys.stdin.buffer, "standard input", archive)
 
 
-def _kept(incoming: BinaryIO, name: str) -> Iterator[ImportFile | Unreadable]:
+def _kept(incoming: BinaryIO, name: str, archive: Path) -> Iterator[ImportFile | Unreadable]:
     """What can be read only once; it waits in a temporary file of mode 0600."""
     with tempfile.NamedTemporaryFile() as kept:
         shutil.copyfileobj(incoming, kept)
         kept.flush()
-        yield from _file(Path(kept.name), name, named=True)
+        yield from _file(Path(kept.name), name, archive, named=True)
 
 
-def _file(path: Path, name: str, *, named: bool) -> Iterator[ImportFile | Unreadable]:
+def _file(path: Path, name: str, archive: Path, *, named: bool) -> Iterator[ImportFile | Unreadable]:
     try:
-        mode = path.stat().st_mode
-        if named and stat.S_ISFIFO(mode):
+        found = path.stat()
+        if named and stat.S_ISFIFO(found.st_mode):
             with _pipe(path) as pipe:
-                yield from _kept(pipe, name)
+                yield from _kept(pipe, name, archive)
             return
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(found.st_mode):
             yield Unreadable(name, "is no file: not read", lost=named)
+            return
+        if _is_of(archive, found):
+            yield Unreadable(name, "is of the archive that is written: not read", lost=named)
             return
         with path.open("rb") as file:
             status, head = os.fstat(file.fileno()), file.read(4)
@@ -121,6 +127,14 @@ def _file(path: Path, name: str, *, named: bool) -> Iterator[ImportFile | Unread
             yield ImportFile(name, digest, "", status.st_size, modified_at, lambda: path.open("rb"), named)
     except OSError as error:
         yield Unreadable(name, _reason(error))
+
+
+def _is_of(archive: Path, found: os.stat_result) -> bool:
+    for name in (archive.name, *(archive.name + companion for companion in COMPANIONS)):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(archive.with_name(name).stat(), found):
+                return True
+    return False
 
 
 @contextlib.contextmanager

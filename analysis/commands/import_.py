@@ -89,7 +89,7 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
         with contextlib.closing(ArchiveWriter(database, wait, interruption.check)) as writer:
             importer = Importer(writer, fidelity, interruption.check)
             try:
-                for file in _files(paths):
+                for file in _files(paths, database):
                     with report.file(file.name, named=not isinstance(file, Unreadable) and file.named) as done:
                         if isinstance(file, Unreadable):
                             (done.failures if file.lost else done.notes).append(file.reason)
@@ -126,8 +126,8 @@ def _read_flows(file: "ImportFile", fidelity: "Fidelity", database: Path, done: 
     done.exchanges = done.exchanges or walked  # of a damaged file mitmdump does not say it
 
 
-def _files(paths: tuple[Path, ...]) -> "Iterator[ImportFile | Unreadable]":
+def _files(paths: tuple[Path, ...], database: Path) -> "Iterator[ImportFile | Unreadable]":
     from addon.importing.import_files import files_in, standard_input
 
     for path in paths:
-        yield from standard_input() if str(path) == "-" else files_in(path.expanduser())
+        yield from standard_input(database) if str(path) == "-" else files_in(path.expanduser(), database)
