@@ -6,15 +6,25 @@ looked up in the archive by queries.
 """
 
 import json
-import re
 import sqlite3
-import zlib
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from analysis.held import (
+    content_type,
+    events,
+    fingerprint,
+    listed,
+    mentioned,
+    nodes,
+    parsed,
+    said,
+    storable,
+    text_of,
+)
 
 _NOTES = """
 CREATE TABLE conversations (id TEXT, message_id TEXT, PRIMARY KEY (id, message_id)) WITHOUT ROWID;
@@ -22,12 +32,22 @@ CREATE TABLE messages (
     conversation_id TEXT, id TEXT, content_type TEXT, fingerprint INTEGER, length INTEGER,
     PRIMARY KEY (conversation_id, id)
 ) WITHOUT ROWID;
+CREATE TABLE whole (conversation_id TEXT PRIMARY KEY, messages TEXT) WITHOUT ROWID;
 CREATE TABLE media (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE files (
     message_id TEXT, id TEXT, kind TEXT, PRIMARY KEY (message_id, id, kind)
 ) WITHOUT ROWID;
 """
 
+# What is found in the archive as the file has it is noted by names alone, a conversation a row.
+_OF_WHOLE = """
+    INSERT OR IGNORE INTO messages
+    SELECT whole.conversation_id, message.key, message.value, NULL, NULL FROM whole, json_each(whole.messages) message
+    WHERE whole.conversation_id IN (SELECT conversation_id FROM messages)
+       OR EXISTS (SELECT 1 FROM messages WHERE conversation_id = '')"""
+_NOT_OF_WHOLE = """
+    DELETE FROM whole WHERE conversation_id IN (SELECT conversation_id FROM messages)"""
+_STORED = "SELECT id, text FROM messages WHERE conversation_id = ?"
 # One that an answer shows and a document too is one message.
 _SHOWN_TWICE = """
     DELETE FROM messages
@@ -78,8 +98,6 @@ _MENTIONED = "SELECT 1 FROM message_assets WHERE asset_id = ? LIMIT 1"
 
 _BATCH = 5000
 _CACHE_KIB = 8000
-_SCHEME = re.compile(r"[a-z-]+://")
-_LINES = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +110,36 @@ class Count:
 
 
 class Fidelity:
-    """Notes what passes by, then compares. Nothing here knows how the archive is written."""
+    """Notes what passes by, then compares it with `archive`. Nothing here knows how that is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, archive: Path) -> None:
+        self._path = archive
+        self._archive: sqlite3.Connection | None = None
+        self._whole: list[tuple[str, str]] = []
         # A database without a name is a file that SQLite deletes; it is in memory as long as it is small.
         self._notes = sqlite3.connect("", isolation_level=None, uri=True)
         self._notes.executescript(_NOTES)
-        self._notes.create_function("fingerprint", 2, _fingerprint, deterministic=True)
+        self._notes.create_function("fingerprint", 2, fingerprint, deterministic=True)
         self._messages: list[tuple[str, str, str, int | None, int | None]] = []
         self._files: list[tuple[str, str, str]] = []
         self._conversations: set[tuple[str, str]] = set()
 
-    def conversation(self, document: dict[str, Any], *, goes_on: bool = False) -> None:
-        """A conversation document, or more of the one before: each node that holds a message."""
-        identity = _text(document.get("conversation_id")) or _text(document.get("id")) or ""
+    def conversation(self, document: dict[str, Any], *, goes_on: bool = False, is_known: bool = False) -> None:
+        """A conversation document, or more of the one before: each node that holds a message.
+
+        One that `is_known` is compared at once: nothing of it will be written.
+        """
+        identity = text_of(document.get("conversation_id")) or text_of(document.get("id")) or ""
         if identity:
             self._conversations.add((identity, ""))
-        for number, (key, message) in enumerate(_nodes(document)):
+        if is_known and identity and self._is_stored(identity, document):
+            self._settle()
+            return
+        for number, (key, message) in enumerate(nodes(document)):
             if not (identity or number or goes_on):
                 self._conversations.add(("", key))
             self._message(key, message, identity)
-            self._files += ((key, file, kind) for file, kind in _mentioned(message))
+            self._files += ((key, file, kind) for file, kind in mentioned(message))
         self._settle()
 
     def file(self, asset_id: str) -> None:
@@ -121,17 +148,17 @@ class Fidelity:
 
     def exchange(self, kind: str, streamed: bool, request: bytes, body: bytes) -> None:
         """An exchange: the messages that were sent, and those that the answer or the document shows."""
-        sent = _json(request)
-        for message in _list(sent.get("messages")) if isinstance(sent, dict) else ():
+        sent = parsed(request)
+        for message in listed(sent.get("messages")) if isinstance(sent, dict) else ():
             self._shown(message)
         if streamed:
-            for event in _events(body):
+            for event in events(body):
                 self._shown_in(event)
         elif kind == "socket":
             for line in body.split(b"\n"):
-                self._heard(_json(line[1:]))
+                self._heard(parsed(line[1:]))
         elif kind == "document":
-            document = _json(body)
+            document = parsed(body)
             if isinstance(document, dict) and isinstance(document.get("mapping"), dict):
                 self.conversation(document)
         self._settle()
@@ -143,13 +170,18 @@ class Fidelity:
         tables = ("conversations", "messages", "files", "media")
         return any(self._notes.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0] for table in tables)
 
-    def compare(self, archive: Path) -> list[Count]:
+    def compare(self) -> list[Count]:
         """What is held and what is stored: conversations, messages by content type, images, attachments; once."""
         self._settle(everything=True)
-        if not archive.exists():
+        if self._archive is not None:
+            self._archive.close()
+        if not self._path.exists():
             return []
+        # Those that are noted by messages too, and all where some are noted without their conversation.
+        self._notes.execute(_OF_WHOLE)
+        self._notes.execute(_NOT_OF_WHOLE)
         self._notes.execute(_SHOWN_TWICE)
-        self._notes.execute("ATTACH ? AS archive", [f"{archive.absolute().as_uri()}?mode=ro"])
+        self._notes.execute("ATTACH ? AS archive", [_read_only(self._path)])
         self._notes.execute(f"PRAGMA archive.cache_size = -{_CACHE_KIB}")
         try:
             rows = self._notes.execute(_STORED_CONVERSATIONS).fetchall()
@@ -159,9 +191,9 @@ class Fidelity:
             self._notes.execute("DETACH archive")
         return [Count(kind, held, stored) for kind, held, stored in rows if held]
 
-    def unmentioned(self, archive: Path) -> list[str]:
+    def unmentioned(self) -> list[str]:
         """The media files, by their assets, that no message mentions."""
-        with closing(sqlite3.connect(f"{archive.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(_read_only(self._path), uri=True)) as db:
             media = (identity for (identity,) in self._notes.execute("SELECT id FROM media ORDER BY id"))
             return [identity for identity in media if db.execute(_MENTIONED, [identity]).fetchone() is None]
 
@@ -169,15 +201,40 @@ class Fidelity:
         """Of each content type how many messages are held, and how many of those are stored."""
         # One after another as they stand in both: SQLite would sort them first, and be twice as long.
         held, stored = Counter[str](), Counter[str]()
-        for kind, fingerprint, length, number, text in self._notes.execute(_FOUND):
+        for kind, mark, length, number, text in self._notes.execute(_FOUND):
             held[kind] += 1
             if number is not None:
-                same = fingerprint is None or _fingerprint(text, length) == fingerprint
-                stored[kind] += same or self._notes.execute(_EARLIER, (number, length, fingerprint)).fetchone()[0]
+                same = mark is None or fingerprint(text, length) == mark
+                stored[kind] += same or self._notes.execute(_EARLIER, (number, length, mark)).fetchone()[0]
+        for (names,) in self._notes.execute("SELECT messages FROM whole"):
+            kinds = Counter(json.loads(names).values())
+            held += kinds
+            stored += kinds
         for kind, is_stored in self._notes.execute(_SHOWN):
             held[kind] += 1
             stored[kind] += is_stored
         return [(kind, held[kind], stored[kind]) for kind in sorted(held, key=lambda kind: (-held[kind], kind))]
+
+    def _is_stored(self, identity: str, document: dict[str, Any]) -> bool:
+        """Whether all messages of a document are in the archive, word by word; then they are noted."""
+        given = document.get("mapping")
+        if not isinstance(given, dict):
+            return False
+        try:
+            self._archive = self._archive or sqlite3.connect(_read_only(self._path), uri=True)
+            stored = dict(self._archive.execute(_STORED, [identity]))
+        except sqlite3.Error:
+            return False
+        kinds, files = dict[str, str](), list[tuple[str, str, str]]()
+        for key, message in nodes(document):
+            text = said(message.get("content"))
+            if key in kinds or key not in stored or (text is not None and text != stored[key]):
+                return False
+            kinds[key] = content_type(message)
+            files += [(key, file, kind) for file, kind in mentioned(message)]
+        self._whole.append((identity, json.dumps(kinds)))
+        self._files += files
+        return True
 
     def _heard(self, said: Any) -> None:
         """What came on a WebSocket: a piece of an event stream stands in `encoded_item`, however deep."""
@@ -188,7 +245,7 @@ class Fidelity:
                 waiting += value
             elif isinstance(value, dict):
                 waiting += value.values()
-                for event in _events(str(value.get("encoded_item", "")).encode("utf-8", "replace")):
+                for event in events(str(value.get("encoded_item", "")).encode("utf-8", "replace")):
                     self._shown_in(event)
 
     def _shown_in(self, event: Any) -> None:
@@ -200,118 +257,32 @@ class Fidelity:
 
     def _shown(self, message: Any) -> None:
         """A message that may still grow: only that it is there is noted, and whichever conversation it is in."""
-        identity = _text(message.get("id")) if isinstance(message, dict) else None
+        identity = text_of(message.get("id")) if isinstance(message, dict) else None
         if identity is not None:
-            self._messages.append(("", identity, _content_type(message), None, None))
+            self._messages.append(("", identity, content_type(message), None, None))
 
     def _message(self, identity: str, message: dict[str, Any], conversation_id: str) -> None:
-        said, length = _said(message.get("content")), None
-        if said is not None and message.get("status") in (None, "", "in_progress"):
+        text, length = said(message.get("content")), None
+        if text is not None and message.get("status") in (None, "", "in_progress"):
             # Half of a split character is no part of what it had said.
-            said = _storable(said).rstrip("\ufffd")
-            length = len(said)
-        fingerprint = _fingerprint(said, length)
-        self._messages.append((conversation_id, identity, _content_type(message), fingerprint, length))
+            text = storable(text).rstrip("\ufffd")
+            length = len(text)
+        self._messages.append((conversation_id, identity, content_type(message), fingerprint(text, length), length))
 
     def _settle(self, *, everything: bool = False) -> None:
-        if len(self._messages) < _BATCH and not everything:
+        if len(self._messages) < _BATCH and len(self._whole) < _BATCH // 50 and not everything:
             return
         self._notes.execute("BEGIN")
         self._notes.executemany("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?)", self._messages)
         self._notes.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", self._files)
         self._notes.executemany("INSERT OR IGNORE INTO conversations VALUES (?, ?)", self._conversations)
+        self._notes.executemany("INSERT OR REPLACE INTO whole VALUES (?, ?)", self._whole)
         self._notes.execute("COMMIT")
         self._messages.clear()
+        self._whole.clear()
         self._files.clear()
         self._conversations.clear()
 
 
-def _nodes(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The messages of a document by their ids."""
-    nodes = document.get("mapping")
-    if isinstance(nodes, dict):
-        listed = list(nodes.items())
-    else:
-        listed = [
-            ("", node) for key in ("mapping", "messages", "linear_conversation") for node in _list(document.get(key))
-        ]
-    for key, node in listed:
-        message = node.get("message", None if key else node) if isinstance(node, dict) else None
-        identity = _text(key) or (_text(message.get("id")) if isinstance(message, dict) else None)
-        if identity and isinstance(message, dict):
-            yield identity, message
-
-
-def _content_type(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    return (_text(content.get("content_type")) if isinstance(content, dict) else None) or "(none)"
-
-
-def _said(content: Any) -> str | None:
-    """The text of the content types that are nothing but text."""
-    if not isinstance(content, dict):
-        return None
-    parts = content.get("parts")
-    if isinstance(parts, list):
-        return "\n".join(part for part in parts if isinstance(part, str))
-    return content["text"] if isinstance(content.get("text"), str) else None
-
-
-def _mentioned(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The images and attachments of a message."""
-    content, metadata = message.get("content"), message.get("metadata")
-    for part in _list(content.get("parts")) if isinstance(content, dict) else ():
-        if isinstance(part, str):
-            continue
-        pointer = part.get("asset_pointer") if isinstance(part, dict) else None
-        if isinstance(pointer, str) and part.get("content_type") == "image_asset_pointer":
-            yield _SCHEME.sub("", pointer, count=1).partition("?")[0].replace("*", "#"), "images"
-    for attachment in _list(metadata.get("attachments")) if isinstance(metadata, dict) else ():
-        identity = _text(attachment.get("id")) if isinstance(attachment, dict) else None
-        if identity:
-            yield identity, "attachments"
-
-
-def _events(body: bytes) -> Iterator[Any]:
-    """The JSON of each event of an event stream."""
-    data: list[bytes] = []
-    for line in (*_LINES.split(body.removeprefix(b"\xef\xbb\xbf")), b""):
-        if line.startswith(b"data:"):
-            data.append(line[5:])
-        elif not line and data:
-            yield _json(b"\n".join(data))
-            data = []
-
-
-def _json(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str | None:
-    return _storable(value) if isinstance(value, str) and value else None
-
-
-def _storable(text: str) -> str:
-    """`text` as SQLite can hold it: halves of surrogate pairs joined, or U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
-def _fingerprint(text: str | None, length: int | None) -> int | None:
-    """Of a text, or of so many characters at its beginning."""
-    if text is None:
-        return None
-    text = _storable(text)
-    return zlib.crc32((text if length is None else text[:length]).encode())
+def _read_only(archive: Path) -> str:
+    return f"{archive.absolute().as_uri()}?mode=ro"

@@ -715,9 +715,58 @@ def test_a_message_that_grew_otherwise_is_missing(tmp_path: Path) -> None:
         ("The Moon", "in_progress", 1),
         ("The Moon", "stop", 0),
     ]:
-        fidelity = Fidelity()
+        fidelity = Fidelity(tmp_path / "a.db")
         fidelity.conversation(json.loads(_talk(text, status, 1_780_000_000))[0])
-        assert [count.stored for count in fidelity.compare(tmp_path / "a.db")] == [1, stored]
+        assert [count.stored for count in fidelity.compare()] == [1, stored]
+
+
+def test_a_second_import_is_compared_with_what_is_stored(tmp_path: Path) -> None:
+    """That a conversation was read before says nothing of what has become of its rows."""
+    source, database = tmp_path / "c.json", tmp_path / "a.db"
+    write(source, Size(2, 20, 0, 1))
+    assert run(database, source).returncode == 0
+    before = dump(database)
+
+    def change(statement: str) -> None:
+        with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
+            n = db.execute("SELECT n FROM messages WHERE role = 'user' ORDER BY n LIMIT 1").fetchone()
+            db.execute(statement, n)
+
+    change("UPDATE messages SET text = text || '.' WHERE n = ?")
+    found = report(database, source)
+    assert found["exit"] == 1
+    assert {"kind": "text", "held": 20, "stored": 19} in found["fidelity"]
+    change("UPDATE messages SET text = rtrim(text, '.') || '.' WHERE n = ?")
+    assert report(database, source)["exit"] == 0
+    assert dump(database) == before
+    change("UPDATE messages SET id = 'gone' WHERE n = ?")
+    assert {"kind": "text", "held": 20, "stored": 19} in report(database, source)["fidelity"]
+    change("DELETE FROM messages WHERE n = ?")
+    found = report(database, source)
+    assert (found["exit"], found["fidelity"][1]) == (0, {"kind": "text", "held": 20, "stored": 20})
+
+
+def test_a_conversation_that_is_read_several_times_counts_once(tmp_path: Path) -> None:
+    """As it is known, as it was, as it has grown, in an answer: one conversation, each message of it once."""
+    (talk,) = conversations(Size(1, 20, 0, 1))
+    less = {**talk, "mapping": dict([*talk["mapping"].items()][:12]), "update_time": talk["update_time"] - 1000}
+    shown = next(node["message"] for node in talk["mapping"].values() if node["message"])
+    for name, content in {"whole": [talk], "twice": [talk, talk], "less": [less]}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "shown.sse").write_bytes(b"data: %s\n\n" % json.dumps({"message": shown}).encode())
+    assert report(tmp_path / "a.db", tmp_path / "whole.json")["exit"] == 0
+    expected = report(tmp_path / "a.db", tmp_path / "whole.json")["fidelity"]
+    assert expected[0] == {"kind": "conversations", "held": 1, "stored": 1}
+    orders = [
+        ("twice",),
+        ("whole", "less", "whole"),
+        ("less", "whole", "whole"),
+        ("whole", "shown"),
+        ("shown", "whole"),
+    ]
+    for order in orders:
+        found = report(tmp_path / "a.db", *(tmp_path / f"{n}.{'sse' if n == 'shown' else 'json'}" for n in order))
+        assert (order, found["fidelity"]) == (order, expected)
 
 
 def test_what_is_missing_is_counted(tmp_path: Path) -> None:
@@ -731,10 +780,10 @@ def test_what_is_missing_is_counted(tmp_path: Path) -> None:
         db.execute("UPDATE messages SET text = 'another' WHERE n = ?", first)
         db.execute("UPDATE messages SET id = 'gone' WHERE n = ?", second)
         db.execute("DELETE FROM message_assets")
-    fidelity = Fidelity()
+    fidelity = Fidelity(tmp_path / "a.db")
     for conversation in conversations(Size(1, 10, 0, 1)):
         fidelity.conversation(conversation)
-    counts = {count.kind: count for count in fidelity.compare(tmp_path / "a.db")}
+    counts = {count.kind: count for count in fidelity.compare()}
     assert counts["text"] == Count("text", 10, 8)
     assert counts["images"] == Count("images", 1, 0)
     assert counts["conversations"] == Count("conversations", 1, 1)
@@ -747,10 +796,10 @@ def test_a_message_that_an_answer_and_a_document_show_counts_once(tmp_path: Path
     (tmp_path / "c.json").write_text(json.dumps(talk))
     assert run(tmp_path / "a.db", tmp_path / "c.json").returncode == 0
     shown = [node["message"] for node in talk["mapping"].values() if node["message"]][:3]
-    fidelity = Fidelity()
+    fidelity = Fidelity(tmp_path / "a.db")
     fidelity.exchange("turn", True, b"", b"".join(b"data: %s\n\n" % json.dumps({"message": m}).encode() for m in shown))
     fidelity.conversation(talk)
-    assert fidelity.compare(tmp_path / "a.db") == [Count("conversations", 1, 1), Count("text", 10, 10)]
+    assert fidelity.compare() == [Count("conversations", 1, 1), Count("text", 10, 10)]
 
 
 # -- flows that mitmproxy saved ----------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ BEFORE = list(conversations(SIZE))
 
 def read(database: Path, *paths: Path) -> tuple[list[dict[str, Any]], list[Count]]:
     """Import files; what came of each, and what of them is stored."""
-    fidelity, said = Fidelity(), []
+    fidelity, said = Fidelity(database), []
     writer = ArchiveWriter(database, print)
     importer = Importer(writer, fidelity)
     for path in paths:
@@ -42,7 +42,7 @@ def read(database: Path, *paths: Path) -> tuple[list[dict[str, Any]], list[Count
             importer.read(file, done)
             said.append(asdict(done))
     writer.close()
-    return said, fidelity.compare(database)
+    return said, fidelity.compare()
 
 
 def both_ways(folder: Path, monkeypatch: pytest.MonkeyPatch, *paths: Path) -> tuple[Path, list[dict[str, Any]]]:

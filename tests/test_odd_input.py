@@ -81,6 +81,15 @@ def test_what_is_odd_is_one_line_and_the_rest_is_stored(
     assert {key for (key,) in rows(tmp_path / "a.db", "SELECT id FROM messages")} == held
 
 
+def test_what_is_odd_is_said_by_each_import(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(json.dumps([odd for odd, *_ in ODD.values()]))
+    first = report(tmp_path / "a.db", tmp_path / "c.json")
+    assert first["files"][0]["failures"]
+    before = dump(tmp_path / "a.db")
+    assert report(tmp_path / "a.db", tmp_path / "c.json") == first
+    assert dump(tmp_path / "a.db") == before
+
+
 def test_what_is_odd_a_thousand_times_is_one_line(tmp_path: Path) -> None:
     odd = [talk(0, *(node(f"{each}.{n}", "nobody", "\ud83d", create_time=1e20) for n in range(10)), id=f"{each}") for each in range(100)]  # fmt: skip
     (tmp_path / "c.json").write_text(json.dumps(odd))

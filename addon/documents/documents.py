@@ -18,7 +18,7 @@ from addon.documents.document_tree import Node, nodes
 from addon.documents.oddities import ODD_DOCUMENT, as_data, oddities
 from addon.documents.set_aside import whole
 from addon.records import Record
-from addon.wire.payload import array, mapping, microseconds, string
+from addon.wire.payload import array, microseconds, string
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -35,14 +35,14 @@ def digest_of(document: bytes) -> str:
 
 def begun_digest() -> "_Hash":
     """The digest of a document that comes piece by piece: `update` it with all of them."""
-    return sha256(b"%d\n" % VERSION)
+    return sha256(b"%d as usual\n" % VERSION)
 
 
 def message_count(document: dict[str, Any]) -> int:
     """How many messages a document holds, told in passing."""
     held = document.get("mapping")
-    found = [*(held.values() if isinstance(held, dict) else array(held))]
-    return sum(isinstance(mapping(node).get("message"), dict) for node in found)
+    found = held.values() if isinstance(held, dict) else array(held)
+    return sum(1 for node in found if isinstance(node, dict) and isinstance(node.get("message"), dict))
 
 
 def conversation_records(

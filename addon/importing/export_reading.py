@@ -17,8 +17,17 @@ type IsKnown = Callable[[DocumentRead], bool]
 """Whether the archive holds all of a document."""
 
 
+type IsOdd = Callable[[], bool]
+"""Whether a document is odd, asked of those alone that are read."""
+
+
 def nothing_is_known(document: DocumentRead) -> bool:
     """Each document is read."""
+    return False
+
+
+def nothing_is_odd() -> bool:
+    """Nobody looks."""
     return False
 
 
@@ -32,40 +41,55 @@ class ExportReading:
         self._characters = 0
         self._reading: DocumentReading | None = None
 
-    def conversation(self, document: dict[str, Any], text: str, is_known: IsKnown = nothing_is_known) -> list[Record]:
+    def conversation(
+        self,
+        document: dict[str, Any],
+        text: str,
+        is_known: IsKnown = nothing_is_known,
+        is_odd: IsOdd = nothing_is_odd,
+    ) -> list[Record]:
         """The records of a conversation; `text` is the JSON that it was read from.
 
-        None of one that `is_known`: it is in the archive, as it stands here, to its last message.
+        None of one that `is_known`: it is in the archive, as it stands here, to its last message. One that is odd
+        never is, so that each import says so.
         """
         self._characters += len(text)
         said = text.encode("utf-8", "surrogatepass")
         digest = digest_of(said)
-        return list(self._records(document, digest, is_known, lambda: without_secrets(document, said)))
+        return list(self._records(document, digest, is_known, is_odd, lambda: without_secrets(document, said)))
 
-    def large_conversation(self, document: LargeDocument, is_known: IsKnown = nothing_is_known) -> Iterator[Record]:
+    def large_conversation(
+        self, document: LargeDocument, is_known: IsKnown = nothing_is_known, is_odd: IsOdd = nothing_is_odd
+    ) -> Iterator[Record]:
         """The same of one whose messages are set aside; each is read when its turn comes."""
         self._characters += document.characters
 
         def cleaned() -> dict[str, Any]:
             return without_secrets(document.rest, dumps(document.rest).encode()) | document.messages
 
-        return self._records(document, document.digest, is_known, cleaned)
+        return self._records(document, document.digest, is_known, is_odd, cleaned)
 
     def _records(
-        self, document: dict[str, Any], digest: str, is_known: IsKnown, cleaned: Callable[[], dict[str, Any]]
+        self,
+        document: dict[str, Any],
+        digest: str,
+        is_known: IsKnown,
+        is_odd: IsOdd,
+        cleaned: Callable[[], dict[str, Any]],
     ) -> Iterator[Record]:
         at = conversation_time(document) or self._modified_at
         self._newest = max(self._newest, at)  # also of what is known: read again, the file is from when it was
         identity, count = named_id(document) or made_up_id(document), message_count(document)
         if is_known(DocumentRead(identity, digest, count)):
             return
+        odd = is_odd()
         if self._reading is None:
             self._reading = DocumentReading(self.stream_id, "export", at)
             yield self._stream("streaming")
         self._reading.seen = replace(self._reading.seen, at=at)
         before = self._reading.event_count
         yield from conversation_records(cleaned(), self._reading, identity)
-        if self._reading.event_count == before:
+        if self._reading.event_count == before and not odd:
             yield DocumentRead(identity, digest, count)
 
     def close(self, state: str = "complete") -> list[Record]:

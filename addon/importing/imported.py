@@ -7,8 +7,8 @@ from typing import Any, Protocol
 class Witness(Protocol):
     """Sees what files hold, on its own account, to say at the end whether all of it is stored."""
 
-    def conversation(self, document: dict[str, Any], *, goes_on: bool = False) -> None:
-        """A conversation of an export; `goes_on` when it is more of the one before."""
+    def conversation(self, document: dict[str, Any], *, goes_on: bool = False, is_known: bool = False) -> None:
+        """A conversation of an export; `goes_on` when it is more of the last, `is_known` when it was read before."""
 
     def file(self, asset_id: str) -> None:
         """A file beside the conversations of an export, which has bytes."""

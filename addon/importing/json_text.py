@@ -116,10 +116,6 @@ class JsonText:
         finally:
             self._follow = None
 
-    def mentions(self, part: str) -> bool:
-        """Whether the text of the value that was read last has `part` in it; ask before it is taken."""
-        return self._text.find(part, self._value_at, self._at) >= 0
-
     def peek(self) -> str:
         """The first character of what comes next, "" at the end of the text."""
         while True:

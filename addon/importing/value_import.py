@@ -102,11 +102,12 @@ class ValueImport:
         if identity is None:
             identity = made_up_id(document)
             self._remarks.note(f"{place} has no id: it is kept as {identity}", "conversations without an id")
-        ids, odd = set[str](), 0
+        ids, odd, is_known = set[str](), 0, not isinstance(document, LargeDocument)
         try:
             for records in self._pieces(document, place if named_id(document) is None else f"{place}, {identity}"):
                 ids.update(record.id for record in records if isinstance(record, Message))
                 odd += sum(isinstance(record, TypedEvent) and not record.recognised for record in records)
+                is_known = is_known and not records
                 self._writer.add(records)
         except _Bug as bug:
             line = f"{place}: a bug in the import ({bug})"
@@ -125,18 +126,24 @@ class ValueImport:
         new = {"conversations": int(counted is None), "messages": max(0, count - (counted or 0))}
         self._writer.when_written(partial(self._done.count, **new))
         for piece_number, piece in enumerate(document.pieces() if isinstance(document, LargeDocument) else [document]):
-            self._intake.witness.conversation(piece, goes_on=piece_number > 0)
+            self._intake.witness.conversation(piece, goes_on=piece_number > 0, is_known=is_known)
 
     def _pieces(self, document: dict[str, Any], place: str) -> Iterator[Sequence[Record]]:
         """The records of a conversation: all together or, where it is too large for that, some at once."""
-        large = isinstance(document, LargeDocument)
-        halves = large or self._text.mentions("\\ud") or self._text.mentions("\\uD")
+        text = self._text.take()
+
+        def is_odd() -> bool:
+            halves = isinstance(document, LargeDocument) or "\\ud" in text or "\\uD" in text
+            found = list(oddities(document, halves=halves))
+            self._remarks.odd(found, place)
+            return bool(found)
+
+        has_read = self._writer.has_read
         try:
-            self._remarks.odd(oddities(document, halves=halves), place)
             if isinstance(document, LargeDocument):
-                yield from portions(self._export.large_conversation(document, self._writer.has_read), _AT_ONCE, weight)
+                yield from portions(self._export.large_conversation(document, has_read, is_odd), _AT_ONCE, weight)
             else:
-                yield self._export.conversation(document, self._text.take(), self._writer.has_read)
+                yield self._export.conversation(document, text, has_read, is_odd)
         except ArchiveError:
             raise
         except Exception as error:  # a bug of ours, met by one conversation, ends there

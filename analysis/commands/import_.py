@@ -80,11 +80,11 @@ def _import(paths: tuple[Path, ...], database: Path, report: ImportReport) -> No
         if fidelity.holds_something and database.exists():
             # A reader that is the last to close the file leaves SQLite's log behind: the writer is to be the last.
             writer.open()
-            report.counts, report.unmentioned = fidelity.compare(database), fidelity.unmentioned(database)
+            report.counts, report.unmentioned = fidelity.compare(), fidelity.unmentioned()
 
     # What is read of a file goes by itself, and nearly all of it at once: looking for what does not took a tenth.
     gc.set_threshold(100_000, 20, 100)
-    fidelity, interruption = Fidelity(), Interruption()
+    fidelity, interruption = Fidelity(database), Interruption()
     try:
         with contextlib.closing(ArchiveWriter(database, wait, interruption.check)) as writer:
             importer = Importer(writer, fidelity, interruption.check)
