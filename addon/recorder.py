@@ -227,8 +227,11 @@ class Recorder:
             if is_run(run.id) or run.lost_chunks or run.uncaptured:
                 self._batch.append(run)
         elif record.kind == Kind.OPEN:
-            opening, _, request = record.payload.partition(b"\n")
-            capture = capture_of(Opening.from_bytes(opening), request, self._around)
+            told, _, request = record.payload.partition(b"\n")
+            opening = Opening.from_bytes(told)
+            if opening.source != "live" and self._store.has_seen(opening):
+                return  # a saved flow of what is stored already
+            capture = capture_of(opening, request, self._around)
             source.captures[record.stream] = capture
             self._batch += capture.begin()
         elif record.stream in source.captures:

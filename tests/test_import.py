@@ -813,6 +813,9 @@ def test_saved_flows_are_stored_whole_and_checked_without_mitmproxy(tmp_path: Pa
             running.answers[f"Tides {number}?"] = loopback.answer(scene.events, coding=coding)
             running.ask(f"Tides {number}?")
         assert running.proxy.stop() == 0
+    passed = dump(running.database)
+    assert report(running.database, saved)["exit"] == 0
+    assert dump(running.database) == passed  # a file does not know when each piece came: what saw it pass does
     found = report(tmp_path / "a.db", saved)
     (file,) = found["files"]
     assert (found["exit"], file["kind"], file["exchanges"]) == (0, "flows", 5)

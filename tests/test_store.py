@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -274,3 +275,13 @@ def test_it_calls_back_while_sqlite_works(archive: Archive) -> None:
     store.close()
     assert len(called) > opened + 20
     assert len(texts(archive)) == 200
+
+
+def test_a_file_takes_no_times_away_from_what_saw_the_exchange_pass(archive: Archive) -> None:
+    seen = replace(STREAM, state="interrupted", first_event_at=STARTED + 1, first_token_at=STARTED + 2)
+    archive.store.write([seen])
+    archive.store.write([replace(STREAM, source="flow-file", state="complete", ended_at=STARTED + 9)])
+    columns = "source, state, first_event_at, first_token_at"
+    (row,) = archive.rows(f"SELECT {columns} FROM streams")
+    assert (row["source"], row["state"]) == ("live", "complete")
+    assert row["first_event_at"] < row["first_token_at"]

@@ -157,6 +157,17 @@ class Store:
             return has_read(self._db, document)
         return False
 
+    def has_seen(self, opening: Opening) -> bool:
+        """Whether a proxy saw the whole exchange pass, of which a file tells now, and its evidence is here if wanted.
+
+        Such a file knows less: not when each piece came.
+        """
+        query = """SELECT 1 FROM streams WHERE id = ? AND source = 'live' AND state IN ('complete', 'handed_off')
+                   AND (NOT ? OR EXISTS (SELECT 1 FROM stream_bodies WHERE stream_id = streams.id))"""
+        with contextlib.suppress(sqlite3.Error):
+            return self._db.execute(query, (opening.stream_id, opening.keep_raw)).fetchone() is not None
+        return False
+
     def unchanged(self, opening: Opening, digest: str) -> str | None:
         """The stream in which the page loaded the same document before this time, if it was the same then.
 
@@ -277,10 +288,19 @@ def _write_stream(db: sqlite3.Connection, record: Stream) -> None:
     ensure_conversation(db, record.conversation_id, record.source, record.started_at)
     # Of what only a file tells, nobody knows where it was loaded from.
     where = {name: getattr(record, name) or None for name in ("host", "path", "method")}
-    upsert(db, "streams", "id", columns(record) | where)
+    upsert(db, "streams", "id", columns(record) | where | _seen_before(db, record))
     if record.request_message_id is not None:
         # A send that failed before its conversation had a name belongs to that of the one that was tried again.
         db.execute(_NAMED_BY_A_RETRY, (record.request_message_id,))
+
+
+def _seen_before(db: sqlite3.Connection, record: Stream) -> dict[str, Any]:
+    """What a file does not know of an exchange that a proxy saw, though not to its end."""
+    if record.source == "live" or record.first_event_at is not None:
+        return {}
+    query = "SELECT source, first_event_at, first_token_at FROM streams WHERE id = ? AND source = 'live'"
+    row = db.execute(query, (record.id,)).fetchone()
+    return dict(row) if row else {}
 
 
 def _write_event(db: sqlite3.Connection, record: TypedEvent) -> None:
