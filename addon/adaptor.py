@@ -1,4 +1,4 @@
-"""The mitmproxy addon: options, hooks, and which flows. The only module that imports mitmproxy.
+"""The mitmproxy addon: options, hooks, and which flows. What a flow says is read by `addon.flows`.
 
 The tap lets every chunk through as it is: it appends the chunk to the journal and returns the same object,
 whatever happens. All else is the recorder's, in a process of its own.
@@ -6,7 +6,6 @@ whatever happens. All else is the recorder's, in a process of its own.
 
 import atexit
 import contextlib
-import json
 import logging
 import os
 import secrets
@@ -15,14 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
 from mitmproxy import command, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.log import ALERT, MitmFormatter
 
 from addon.archive import inflight_folder, prepare
-from addon.endpoints import EXPECTED, INTERCEPTED, Endpoint, classify, whole
+from addon.endpoints import EXPECTED, INTERCEPTED, Endpoint
 from addon.errors import ArchiveError
+from addon.flows import announced_length, as_json, endpoint_of, microseconds, opening_of
 from addon.journal import FROM_FILE, Journal, Losses, now
 from addon.log_lines import counted, describe, open_addresses, passed_by, printable, statistics, unquoted
 from addon.recorder_process import RecorderProcess
@@ -37,7 +36,6 @@ FILE_DRAIN_SECONDS = 86400.0
 """The same where saved flows are read: faster than they are stored, and nobody's traffic waits."""
 
 _RECORD_BYTES = 256 * 1024
-_LONGEST_LOCATION = 8192
 _RETRY_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
@@ -165,7 +163,9 @@ class ChatGPTCapture:
             stream = self._open(flow, endpoint, now(), timed=True)
             if stream is not None and self._journal is not None:
                 then = earlier if callable(earlier) else None
-                self._taps[flow.id] = Tap(self, self._journal.append, flow.id, stream, then, _length(flow.response))
+                self._taps[flow.id] = Tap(
+                    self, self._journal.append, flow.id, stream, then, announced_length(flow.response)
+                )
                 flow.response.stream = self._taps[flow.id]
         except Exception:
             self.failures += 1
@@ -205,7 +205,7 @@ class ChatGPTCapture:
             socket = self._socket(flow)
             if socket is not None and flow.websocket is not None:
                 message = flow.websocket.messages[-1]
-                at, burst = _microseconds(message.timestamp), socket.burst
+                at, burst = microseconds(message.timestamp), socket.burst
                 socket.message(message.content, at, from_client=message.from_client, text=message.is_text)
                 if socket.burst not in (burst, None) and flow.live:
                     # When no later message ends it; the second is for those that are on their way.
@@ -221,7 +221,7 @@ class ChatGPTCapture:
             socket, data = self._sockets.pop(flow.id, None), flow.websocket
             if socket is not None and data is not None:
                 reason = "shutdown" if self._exiting else "cut" if data.close_code == 1006 else "end"
-                socket.end(reason, f"code {data.close_code}", _microseconds(data.timestamp_end) or now())
+                socket.end(reason, f"code {data.close_code}", microseconds(data.timestamp_end) or now())
         except Exception:
             self.failures += 1
 
@@ -246,19 +246,17 @@ class ChatGPTCapture:
     def _endpoint(self, flow: http.HTTPFlow) -> Endpoint | None:
         if self._journal is None or (self._leaving and not self._exiting) or flow.response is None:
             return None
-        request, response = flow.request, flow.response
-        status_code = whole(response.status_code, _header(response, b"content-range"))
-        return classify(request.method, _host(flow), request.path, _header(response, b"content-type"), status_code)
+        return endpoint_of(flow, flow.response)
 
     def _whole(self, flow: http.HTTPFlow, endpoint: Endpoint) -> None:
         response = flow.response
         if response is None or response.raw_content is None:
             return  # it streamed past before this addon was loaded
-        began = _microseconds(response.timestamp_start)
+        began = microseconds(response.timestamp_start)
         stream = self._open(flow, endpoint, began, timed=False)
         if stream is not None:
             self._append(stream, response.raw_content, began)
-            self._end(stream, "end", "", max(began, _microseconds(response.timestamp_end)))
+            self._end(stream, "end", "", max(began, microseconds(response.timestamp_end)))
 
     # -- the journal -----------------------------------------------------------------------------------------------
 
@@ -266,31 +264,14 @@ class ChatGPTCapture:
         """Begin a stream; None when the journal cannot take it, which costs the capture and nothing else."""
         if self._journal is None or flow.response is None:
             return None
-        # A burst of a WebSocket begins with its first message, everything else with its request.
-        started = 0 if endpoint.kind == "socket" else _microseconds(flow.request.timestamp_start)
-        opening = {
-            "stream_id": flow.id,
-            "source": "live" if flow.live else "flow-file",
-            "kind": endpoint.kind,
-            "streamed": endpoint.streamed,
-            "name": endpoint.name,
-            "parameters": dict(endpoint.parameters),
-            "host": _host(flow),
-            "path": flow.request.path.partition("?")[0],
-            "method": flow.request.method,
-            "started_at": started or at,
-            "http_version": flow.request.http_version,
-            "status_code": flow.response.status_code,
-            "content_type": _header(flow.response, b"content-type") or None,
-            "content_encoding": _header(flow.response, b"content-encoding"),
-            "request_encoding": _header(flow.request, b"content-encoding"),
+        began, opening = opening_of(flow, flow.response, endpoint, at)
+        opening |= {
             "timed": timed,
-            **(_file_headers(flow.response) if endpoint.kind == "asset" else {}),
             "keep_raw": ctx.options.chatgpt_raw == "keep",
             "keep_temporary": ctx.options.chatgpt_temporary_chats == "keep",
         }
         try:
-            return self._journal.open(_json(opening), flow.request.raw_content or b"", started or at)
+            return self._journal.open(as_json(opening), flow.request.raw_content or b"", began)
         except OSError as error:
             self.failures += 1
             logger.warning("ChatGPT Capture: an answer passes uncaptured: %s", error)
@@ -310,7 +291,7 @@ class ChatGPTCapture:
     def _end(self, stream: int, reason: str, detail: str, at: int) -> None:
         if self._journal is not None:
             closing = {"reason": reason, "detail": detail[:200], "lost_bytes": self._journal.lost_of(stream)}
-            self._journal.close(stream, _json(closing), at)
+            self._journal.close(stream, as_json(closing), at)
         if self._leaving and not self._exiting:
             self._leave_when_finished()
 
@@ -386,45 +367,6 @@ def _log_without_mitmproxy(verbosity: str) -> None:
     logger.addHandler(handler)
 
 
-def _json(value: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # a path may hold bytes that are no text; mitmproxy makes surrogates of them
-        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _host(flow: http.HTTPFlow) -> str:
-    """The host really connected to: the browser's SNI, the server's, or its address. Never the Host header."""
-    sni = flow.client_conn.sni or flow.server_conn.sni
-    if sni:
-        return sni
-    address = flow.server_conn.address
-    return address[0] if address else flow.request.host
-
-
-def _header(message: http.Message, name: bytes) -> str:
-    """A header's values as one, "" when there is none. Mitmproxy's own lookup takes three times as long."""
-    values = [value for key, value in message.headers.fields if key.lower() == name]
-    return b", ".join(values).decode("utf-8", "replace")
-
-
-def _file_headers(response: http.Response) -> dict[str, Any]:
-    """What an asset's capture must know of its response (`exchange.Opening`)."""
-    disposition = _header(response, b"content-disposition")
-    is_redirect = 300 <= response.status_code < 400
-    return {
-        "content_length": _length(response),
-        "attachment": disposition.strip().lower().startswith("attachment"),
-        "location": _header(response, b"location")[:_LONGEST_LOCATION] if is_redirect else "",
-    }
-
-
-def _length(response: http.Response) -> int | None:
-    """How many bytes of body are announced."""
-    length = _header(response, b"content-length")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
-
-
 def _path(option: str) -> Path:
     return Path(option).expanduser().absolute()
 
@@ -434,7 +376,3 @@ def _listening() -> list[tuple[str, str]]:
     proxyserver = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
     servers = proxyserver.servers if proxyserver else ()
     return [(server.mode.type_name, str(address[0])) for server in servers for address in server.listen_addrs]
-
-
-def _microseconds(seconds: float | None) -> int:
-    return round((seconds or 0.0) * 1_000_000)

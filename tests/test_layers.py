@@ -24,11 +24,11 @@ def imported(path: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
-def test_only_the_adaptor_knows_mitmproxy_and_nobody_knows_analysis(path: object) -> None:
+def test_only_the_adaptor_and_the_flows_know_mitmproxy_and_nobody_knows_analysis(path: object) -> None:
     names = imported(str(path))
     knows = {name.partition(".")[0] for name in names}
     assert "analysis" not in knows
-    assert ("mitmproxy" in knows) == (str(path).endswith("adaptor.py"))
+    assert ("mitmproxy" in knows) == (str(path).endswith(("addon/adaptor.py", "addon/flows.py")))
 
 
 def test_the_proxy_side_imports_nothing_of_the_decoding_side() -> None:
@@ -36,6 +36,7 @@ def test_the_proxy_side_imports_nothing_of_the_decoding_side() -> None:
         "archive",
         "endpoints",
         "errors",
+        "flows",
         "journal",
         "log_lines",
         "recorder_process",
@@ -47,7 +48,7 @@ def test_the_proxy_side_imports_nothing_of_the_decoding_side() -> None:
     assert {name for name in imported("addon/adaptor.py") if name.startswith("addon")} == proxy_side
     for name in proxy_side:
         inner = {known for known in imported(name.replace(".", "/") + ".py") if known.startswith("addon")}
-        assert inner <= {"addon.errors", "addon.journal"}, name
+        assert inner <= {"addon.errors", "addon.journal", "addon.endpoints"}, name
 
 
 def test_only_the_packages_that_write_archives_know_sqlite() -> None:
