@@ -31,7 +31,7 @@ from addon.files.media import MediaFolder
 from addon.files.thumbnailer import Thumbnailer
 from addon.journal import JournalRecord, Kind, now
 from addon.journal_sync import JournalSync
-from addon.records import AbandonedTopics, AssetFile, Record, Run, Thumbnail
+from addon.records import AbandonedTopics, AssetFile, Record, Run, Thumbnail, TypedEvent
 from addon.reports import report, trace
 from addon.segments import LeftSegments, SegmentReader, in_order, is_run, run_of, segments
 from addon.store.safekeeping import set_aside
@@ -328,6 +328,9 @@ class Recorder:
                 if attempts in (10, 100) or attempts % 1000 == 0:
                     report({"warning": f"the database cannot be written yet ({error}); trying again"})
                 time.sleep(RETRY_SECONDS)
+        # Counted here and not by answer: what comes beside the answers, on a socket, has no end that is told.
+        unrecognised = sum(isinstance(record, TypedEvent) and not record.recognised for record in self._batch)
+        self.counters["events_unrecognised"] += unrecognised
         self._batch.clear()
         self._weighed = self._weight = 0
         if refused := self._store.take_failures():
@@ -341,7 +344,10 @@ class Recorder:
             self._report(capture)
 
     def _report(self, capture: Capturing) -> None:
-        if capture.skipped or capture.opening.kind == "socket":
+        if capture.skipped:
+            return
+        if capture.opening.kind == "socket":
+            report({"counters": self.counters})
             return
         summary = capture.summary()
         self.counters["streams"] += 1
@@ -349,7 +355,6 @@ class Recorder:
         if summary is None:
             report({"counters": self.counters})
             return
-        self.counters["events_unrecognised"] += summary.unrecognised
         # Only the first answer of a conversation carries its title.
         title = summary.title or self._store.title_of(summary.conversation_id)
         report({"answer": {**asdict(summary), "title": title}, "counters": self.counters})

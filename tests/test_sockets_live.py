@@ -133,7 +133,7 @@ def test_messages_pass_unchanged_in_both_directions(running: Capturing, stage: S
     }
     assert {row["recognised"] for row in kinds} == {0}
     assert running.proxy.stop() == 0
-    assert ", 0 errors" in running.log
+    assert ", 12 unrecognised events, 0 errors" in running.log
 
 
 def test_an_answer_on_a_topic_is_visible_while_it_grows(running: Capturing, stage: Stage) -> None:
