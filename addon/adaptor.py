@@ -36,6 +36,9 @@ FILE_DRAIN_SECONDS = 86400.0
 """The same where saved flows are read: faster than they are stored, and nobody's traffic waits."""
 
 _RECORD_BYTES = 256 * 1024
+LATE_SECONDS = 5.0
+"""How long after the end of a body `response` may come: an addon that raises in it keeps it from those behind."""
+
 _RETRY_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
@@ -181,7 +184,8 @@ class ChatGPTCapture:
         tap = self._taps.get(flow.id)
         if tap is None:
             endpoint = self._endpoint(flow)
-            if endpoint is not None and endpoint.kind != "socket":
+            passed = flow.response is not None and isinstance(flow.response.stream, Tap)
+            if endpoint is not None and endpoint.kind != "socket" and not passed:
                 self._whole(flow, endpoint)
             return
         content = flow.response.raw_content if flow.response else None
@@ -242,6 +246,8 @@ class ChatGPTCapture:
         """The clean end of a tapped body. `response` follows, but not to an addon that has been unloaded."""
         if self._leaving and not self._exiting:
             self._close(tap.flow_id, "end")
+        else:
+            ctx.master.event_loop.call_later(LATE_SECONDS, self._close, tap.flow_id, "end")
 
     def _endpoint(self, flow: http.HTTPFlow) -> Endpoint | None:
         if self._journal is None or (self._leaving and not self._exiting) or flow.response is None:

@@ -160,6 +160,33 @@ def test_a_body_that_another_addon_replaced_is_captured_whole(tmp_path: Path) ->
         ]
 
 
+RAISES = """
+def response(flow):
+    raise ValueError("of another addon")
+"""
+
+KEEPS_WAITING = """
+import asyncio, logging
+async def response(flow):
+    await asyncio.sleep(7)
+    logging.info("WAITED")
+"""
+
+
+@pytest.mark.parametrize(("code", "said"), [(RAISES, "of another addon"), (KEEPS_WAITING, "WAITED")])
+def test_an_answer_ends_also_where_another_addon_keeps_its_end_from_us(tmp_path: Path, code: str, said: str) -> None:
+    script = tmp_path / "other.py"
+    script.write_text(code)
+    with capture(tmp_path, scripts=[script], options={"store_streamed_bodies": True}) as running:
+        running.answers["hello"] = loopback.answer(scenes.plain_answer("hello", "Good day.").events, delay=0.01)
+        running.ask("hello")
+        ended = running.wait("SELECT source, first_token_at FROM streams WHERE state = 'complete'")
+        running.proxy.wait_for_log(said, 10)
+        assert running.proxy.stop() == 0
+        assert running.rows("SELECT source, first_token_at FROM streams") == ended
+    assert "1 exchange and 3 messages captured" in running.log
+
+
 @pytest.mark.parametrize("store", [True, False])
 def test_a_flow_gets_its_body_back_and_is_captured_once(tmp_path: Path, store: bool) -> None:
     scene = scenes.plain_answer("hello", "Good day.", seed="hello")
