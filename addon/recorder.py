@@ -49,7 +49,7 @@ MIN_REST_SECONDS, MAX_REST_SECONDS = 0.05, 0.2
 """After each step the recorder sleeps `RESTS` times as long as it took, within these bounds: the upper one is for when
 nothing that grows is due, the lower one the least upper bound. So a burst of answers is read when it is over."""
 
-ROUND_SECONDS = 0.05
+ROUND_SECONDS = 0.15
 """How long it reads before it looks at what is due: however much comes of one answer, the others go on being shown."""
 
 NICENESS = 10
