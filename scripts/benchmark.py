@@ -78,7 +78,7 @@ def main() -> int:
     if options.serve:
         return serve()
     began = time.monotonic()
-    rounds, paced_rounds = (5, 4) if options.quick else (20, 20)
+    rounds, paced_rounds = (3, 3) if options.quick else (20, 20)
     with tempfile.TemporaryDirectory() as temporary, loopback.service_apart("scripts.benchmark", "--serve") as upstream:
         folder = Path(temporary)
         print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}\n")

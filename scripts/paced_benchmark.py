@@ -17,7 +17,7 @@ from scripts import loopback, scenes
 
 STREAMS, EVENTS_PER_SECOND = 50, 10
 WINDOW_SECONDS = 1.0
-OPENING_SECONDS = 1.5
+OPENING_SECONDS = 1.0
 """How long before the first window the streams are opened."""
 
 SETTLING_SECONDS = 0.25
