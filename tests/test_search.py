@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.queries.search import MOST, Question, find, models
+from analysis.queries.search import MODELS, MOST, Question, find, models
 from tests.recording import FINISHED, STARTED, Archive, envelope, message, v0
 
 
@@ -222,3 +222,6 @@ def test_the_total_says_how_many_there_are(archive: Archive) -> None:
         done = find(db, Question("tide"))
         assert (done.total, done.sort, done.more_than_counted, MOST) == (3, "rank", False, 20_000)
         assert models(db) == ["gpt-0", "gpt-1"]
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {MODELS}") if "messages" in row[3]]
+        assert len(plan) == 2
+        assert all(step.startswith("SEARCH messages USING COVERING INDEX messages_model_slug") for step in plan), plan

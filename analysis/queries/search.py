@@ -121,14 +121,16 @@ def order(db: sqlite3.Connection, question: Question) -> Order:
     return Order([row[0] for row in rows], total, sort)
 
 
+MODELS = """
+    WITH RECURSIVE known (slug) AS (
+        SELECT min(model_slug) FROM messages WHERE model_slug IS NOT NULL
+        UNION SELECT (SELECT min(model_slug) FROM messages WHERE model_slug > slug) FROM known WHERE slug IS NOT NULL)
+    SELECT slug FROM known WHERE slug IS NOT NULL"""
+
+
 def models(db: sqlite3.Connection) -> list[str]:
     """The models that answered; by its index, not by reading all messages."""
-    query = """WITH RECURSIVE known (slug) AS (
-                   SELECT min(model_slug) FROM messages
-                   UNION SELECT (SELECT min(model_slug) FROM messages WHERE model_slug > slug) FROM known
-                   WHERE slug IS NOT NULL)
-               SELECT slug FROM known WHERE slug IS NOT NULL"""
-    return [row[0] for row in db.execute(query)]
+    return [row[0] for row in db.execute(MODELS)]
 
 
 def is_blankless(text: str) -> bool:
